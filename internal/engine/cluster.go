@@ -1,0 +1,268 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// Cluster is what the engine knows of one broker cluster between passes. Its
+// methods may be called from several goroutines; passes exclude each other, and
+// changes of claims wait for nothing but a map.
+type Cluster struct {
+	store Store
+	clock Clock
+
+	// passes is held by whoever observes, plans and applies.
+	passes sync.Mutex
+
+	// state guards everything below, for moments only.
+	state   sync.Mutex
+	world   *plan.World
+	loaded  bool
+	ledger  *ledger
+	dirty   map[topology.OwnerKey]struct{}
+	waiting map[topology.ID]map[topology.OwnerKey]struct{}
+	// settling: since when a queue has seemed empty, by counts that lag.
+	settling map[topology.ID]time.Time
+	// written: when this process last changed an object, so that an older
+	// snapshot is not believed about it.
+	written map[topology.ID]time.Time
+}
+
+// NewCluster returns a cluster whose inventory is loaded by its first pass.
+func NewCluster(store Store, clock Clock) *Cluster {
+	return &Cluster{
+		store: store, clock: clock,
+		world: plan.NewWorld(), ledger: newLedger(),
+		dirty:    map[topology.OwnerKey]struct{}{},
+		waiting:  map[topology.ID]map[topology.OwnerKey]struct{}{},
+		settling: map[topology.ID]time.Time{},
+		written:  map[topology.ID]time.Time{},
+	}
+}
+
+// SetClaim adds or replaces a claim. The owner, and whoever competes or shares
+// with it, is dirty afterwards.
+func (c *Cluster) SetClaim(claim *topology.Claim) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	c.setClaim(claim)
+}
+
+func (c *Cluster) setClaim(claim *topology.Claim) {
+	key := claim.Owner.OwnerKey
+	c.touchNeighbours(key)
+	c.world.SetClaim(claim)
+	c.touchNeighbours(key)
+	c.dirty[key] = struct{}{}
+}
+
+// RemoveClaim takes an owner out; witnessed as in plan.World.
+func (c *Cluster) RemoveClaim(key topology.OwnerKey, witnessed bool) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	c.removeClaim(key, witnessed)
+}
+
+func (c *Cluster) removeClaim(key topology.OwnerKey, witnessed bool) {
+	c.touchNeighbours(key)
+	c.world.RemoveClaim(key, witnessed)
+	c.dirty[key] = struct{}{}
+}
+
+// touchNeighbours makes dirty whoever wants what an owner wants or has.
+func (c *Cluster) touchNeighbours(key topology.OwnerKey) {
+	touch := func(id topology.ID) {
+		for _, other := range c.world.Wanters(id) {
+			if other != key {
+				c.dirty[other] = struct{}{}
+			}
+		}
+	}
+	if claim := c.world.Claim(key); claim != nil {
+		for _, want := range claim.Want {
+			touch(want.Resource.ID())
+		}
+	}
+	for _, id := range c.world.Holdings(key) {
+		touch(id)
+	}
+}
+
+// Claim returns what an owner claims, or nil. It must not be changed.
+func (c *Cluster) Claim(key topology.OwnerKey) *topology.Claim {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Claim(key)
+}
+
+// Touch makes owners dirty.
+func (c *Cluster) Touch(keys ...topology.OwnerKey) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	for _, key := range keys {
+		c.dirty[key] = struct{}{}
+	}
+}
+
+// Owners lists whoever claims or still holds something through a connection,
+// sorted.
+func (c *Cluster) Owners(connection topology.ConnectionKey) []topology.OwnerKey {
+	c.state.Lock()
+	defer c.state.Unlock()
+	var out []topology.OwnerKey
+	for _, key := range c.world.Claims() {
+		if c.world.Claim(key).Connection == connection {
+			out = append(out, key)
+		}
+	}
+	for _, key := range c.world.Absent() {
+		if c.through(key, connection) {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// through tells whether an owner's objects are reached over a connection.
+func (c *Cluster) through(key topology.OwnerKey, connection topology.ConnectionKey) bool {
+	if claim := c.world.Claim(key); claim != nil {
+		return claim.Connection == connection
+	}
+	for _, id := range c.world.Holdings(key) {
+		if entry, _ := c.world.Entry(id); entry.Connection == connection {
+			return true
+		}
+	}
+	return false
+}
+
+// takeDirty removes up to most dirty owners of a connection from the set.
+func (c *Cluster) takeDirty(connection topology.ConnectionKey, most int) []topology.OwnerKey {
+	var out []topology.OwnerKey
+	for key := range c.dirty {
+		if c.world.Claim(key) == nil && len(c.world.Holdings(key)) == 0 {
+			delete(c.dirty, key) // nothing declared, nothing owned
+			continue
+		}
+		if c.through(key, connection) {
+			out = append(out, key)
+		}
+	}
+	slices.SortFunc(out, topology.OwnerKey.Compare)
+	if len(out) > most {
+		out = out[:most]
+	}
+	for _, key := range out {
+		delete(c.dirty, key)
+	}
+	return out
+}
+
+// Stats are figures for metrics.
+type Stats struct{ Claims, Owned, Dirty, Ledger int }
+
+// Stats returns the figures of this moment.
+func (c *Cluster) Stats() Stats {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return Stats{Claims: len(c.world.Claims()), Owned: c.world.Entries(), Dirty: len(c.dirty), Ledger: len(c.ledger.entries)}
+}
+
+// Inventory copies the entries that match, sorted.
+func (c *Cluster) Inventory(match func(topology.Entry) bool) []topology.Entry {
+	c.state.Lock()
+	defer c.state.Unlock()
+	var out []topology.Entry
+	c.world.EachEntry(func(e topology.Entry) {
+		if match(e) {
+			out = append(out, e)
+		}
+	})
+	slices.SortFunc(out, func(a, b topology.Entry) int { return a.ID.Compare(b.ID) })
+	return out
+}
+
+// Pending lists what is to be deleted, or was left behind, over a connection.
+func (c *Cluster) Pending(connection topology.ConnectionKey) []topology.Entry {
+	return c.Inventory(func(e topology.Entry) bool {
+		return e.Connection == connection && !slices.ContainsFunc(e.Owners, func(k topology.OwnerKey) bool { return c.world.Claim(k) != nil })
+	})
+}
+
+// RetryNow makes every failed object due at once: the connection is back, its
+// credentials changed, or somebody asked for it.
+func (c *Cluster) RetryNow() {
+	c.state.Lock()
+	defer c.state.Unlock()
+	c.ledger.expire()
+}
+
+// load reads the inventory once per process, and again after Forget.
+func (c *Cluster) load(ctx context.Context) error {
+	c.state.Lock()
+	loaded := c.loaded
+	c.state.Unlock()
+	if loaded {
+		return nil
+	}
+	inventory, err := c.store.Load(ctx)
+	if err != nil {
+		return err
+	}
+	c.state.Lock()
+	defer c.state.Unlock()
+	var old []topology.ID
+	c.world.EachEntry(func(e topology.Entry) { old = append(old, e.ID) })
+	for _, id := range old {
+		c.world.DropEntry(id)
+	}
+	for _, entry := range inventory {
+		c.world.SetEntry(entry)
+	}
+	for _, key := range c.world.Absent() {
+		c.dirty[key] = struct{}{}
+	}
+	c.loaded = true
+	return nil
+}
+
+// Unload makes the next pass read the inventory again.
+func (c *Cluster) Unload() {
+	c.state.Lock()
+	defer c.state.Unlock()
+	c.loaded = false
+}
+
+// fingerprint names what is tried for an object: the generations of whoever
+// wants it.
+func fingerprint(world *plan.World, owners []topology.OwnerKey) string {
+	var b strings.Builder
+	for _, key := range owners {
+		b.WriteString(key.String())
+		if claim := world.Claim(key); claim != nil {
+			b.WriteByte('@')
+			b.WriteString(claim.Owner.UID)
+			b.WriteByte('.')
+			b.WriteString(strconv.FormatInt(claim.Owner.Generation, 10))
+		}
+		b.WriteByte(' ')
+	}
+	return b.String()
+}
+
+func sorted(set map[topology.ID]struct{}) []topology.ID {
+	out := make([]topology.ID, 0, len(set))
+	for id := range set {
+		out = append(out, id)
+	}
+	slices.SortFunc(out, topology.ID.Compare)
+	return out
+}

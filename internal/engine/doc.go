@@ -1,0 +1,16 @@
+// Package engine runs passes: observe, plan, write ahead, apply in waves, read
+// back, report. It holds what lives between passes for one broker cluster: what
+// is declared and owned (plan.World), the retry ledger, and which queues are
+// settling before they are deleted.
+//
+// Looking for ...
+//
+//	what lives between passes        cluster.go
+//	the steps of one pass            pass.go
+//	waves, write-ahead, read-back    execute.go
+//	when a failed object is retried  ledger.go
+//	what an owner is told            verdict.go
+//	the ports to the outside         ports.go
+//
+// The engine knows neither Kubernetes nor a broker's protocol.
+package engine

@@ -1,0 +1,252 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// execution carries a plan out.
+type execution struct {
+	cluster *Cluster
+	session Session
+	plan    *plan.Plan
+	report  *Report
+	// failed steps by object, those that had to wait for their turn included.
+	failed map[topology.ID]error
+	// done: the broker accepted it, and it has not been read back yet.
+	done []topology.Step
+}
+
+// run writes ahead, applies the waves, reads back and closes the books. An
+// error is about the connection or the store, never about one object.
+func (x *execution) run(ctx context.Context) error {
+	if err := x.writeAhead(ctx); err != nil {
+		return err
+	}
+	applyErr := x.applyWaves(ctx)
+	verifyErr := x.readBack(ctx)
+	// The books are closed whatever happened: what is known to be gone is
+	// dropped even if the broker went away after it.
+	storeErr := x.closeBooks(ctx)
+	for _, err := range []error{applyErr, verifyErr, storeErr} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *execution) writeAhead(ctx context.Context) error {
+	return x.cluster.write(ctx, x.plan.Record, nil)
+}
+
+// write changes the stored inventory, then the one in memory.
+func (c *Cluster) write(ctx context.Context, put []topology.Entry, drop []topology.ID) error {
+	if len(put) == 0 && len(drop) == 0 {
+		return nil
+	}
+	if err := c.store.Write(ctx, put, drop); err != nil {
+		c.Unload()
+		return err
+	}
+	c.state.Lock()
+	defer c.state.Unlock()
+	for _, entry := range put {
+		c.world.SetEntry(entry)
+	}
+	for _, id := range drop {
+		c.world.DropEntry(id)
+	}
+	return nil
+}
+
+// applyWaves stops when a whole wave fails to reach the broker: what follows
+// would too.
+func (x *execution) applyWaves(ctx context.Context) error {
+	for _, wave := range x.plan.Waves {
+		ready := x.ready(wave)
+		if len(ready) == 0 {
+			continue
+		}
+		outcomes := x.session.Broker.Apply(ctx, ready)
+		x.note(outcomes)
+		if err := connectionError(outcomes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready picks the steps of a wave whose requirements are met and whose turn has
+// come.
+func (x *execution) ready(wave []topology.Step) []topology.Step {
+	c := x.cluster
+	c.state.Lock()
+	defer c.state.Unlock()
+	now := c.clock()
+	var out []topology.Step
+	for _, step := range wave {
+		if need, err := x.firstFailed(step.Requires); err != nil {
+			x.failed[step.ID] = &topology.Error{
+				Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
+				Reason: fmt.Sprintf("waits for %s, which failed: %v", need, err),
+			}
+			continue
+		}
+		if err := c.ledger.holds(step.ID, fingerprint(c.world, step.Owners), now); err != nil {
+			x.failed[step.ID] = err
+			continue
+		}
+		out = append(out, step)
+	}
+	return out
+}
+
+func (x *execution) firstFailed(ids []topology.ID) (topology.ID, error) {
+	for _, id := range ids {
+		if err := x.failed[id]; err != nil {
+			return id, err
+		}
+	}
+	return topology.ID{}, nil
+}
+
+func (x *execution) note(outcomes []topology.Outcome) {
+	c := x.cluster
+	x.report.Outcomes = append(x.report.Outcomes, outcomes...)
+	c.state.Lock()
+	defer c.state.Unlock()
+	now := c.clock()
+	for _, outcome := range outcomes {
+		id := outcome.Step.ID
+		// Written even if it failed: a time-out may have come after the write.
+		c.written[id] = now
+		if outcome.Err != nil {
+			x.fail(outcome.Step, outcome.Err)
+		} else {
+			x.done = append(x.done, outcome.Step)
+		}
+	}
+}
+
+// fail notes a failed step; the caller holds c.state. The way to the broker
+// failing is not the object's failure, and paces the connection instead.
+func (x *execution) fail(step topology.Step, err error) {
+	x.failed[step.ID] = err
+	switch topology.ClassOf(err) {
+	case topology.ClassTransport, topology.ClassAuthentication:
+	default:
+		x.cluster.ledger.fail(step.ID, fingerprint(x.cluster.world, step.Owners), err, x.cluster.clock())
+	}
+}
+
+// connectionError tells whether a wave failed as a whole, for want of a broker.
+func connectionError(outcomes []topology.Outcome) error {
+	for _, outcome := range outcomes {
+		switch topology.ClassOf(outcome.Err) {
+		case topology.ClassTransport, topology.ClassAuthentication:
+			if outcome.Err == nil {
+				return nil
+			}
+		default:
+			return nil
+		}
+	}
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return outcomes[0].Err
+}
+
+// readBack compares what was done with what the broker has now.
+func (x *execution) readBack(ctx context.Context) error {
+	if len(x.done) == 0 {
+		return nil
+	}
+	ids := make([]topology.ID, 0, len(x.done))
+	for _, step := range x.done {
+		ids = append(ids, step.ID)
+	}
+	live, err := x.session.Broker.Observe(ctx, topology.Selection{IDs: ids})
+	if err != nil {
+		for _, step := range x.done {
+			x.failed[step.ID] = err
+		}
+		x.done = nil
+		return err
+	}
+	c := x.cluster
+	c.state.Lock()
+	defer c.state.Unlock()
+	confirmed := x.done[:0]
+	for _, step := range x.done {
+		if err := compare(step, live); err != nil {
+			x.fail(step, err)
+			continue
+		}
+		confirmed = append(confirmed, step)
+		c.ledger.clear(step.ID)
+	}
+	x.done = confirmed
+	return nil
+}
+
+// compare tells in which way a step has not had its effect; nil if it has.
+func compare(step topology.Step, live *topology.Snapshot) error {
+	found, presence := live.Look(step.ID)
+	failure := func(class topology.Class, reason string) error {
+		return &topology.Error{Class: class, Object: step.ID, Operation: string(step.Verb), Reason: reason}
+	}
+	switch {
+	case presence == topology.Unknown:
+		return failure(topology.ClassAccessDenied, fmt.Sprintf("cannot be read back: %v", live.UnreadReason(step.ID)))
+	case step.Verb == topology.VerbDelete && presence == topology.Present:
+		return failure(topology.ClassPending, "the broker accepted the deletion and has not finished it")
+	case step.Verb == topology.VerbDelete:
+		return nil
+	case presence == topology.Absent:
+		return failure(topology.ClassPending, "the broker accepted it and does not show it yet")
+	}
+	if changes := step.Want.Diff(found); len(changes) > 0 {
+		return failure(topology.ClassPending, "the broker accepted it, and what it shows differs: "+topology.DescribeChanges(changes))
+	}
+	return nil
+}
+
+// closeBooks drops the entries of what is gone, of what was never made, and
+// lets go of fields that are unset now.
+func (x *execution) closeBooks(ctx context.Context) error {
+	drop := slices.Clone(x.plan.Forget)
+	for _, step := range x.done {
+		if step.Verb == topology.VerbDelete {
+			drop = append(drop, step.ID)
+		}
+	}
+	drop = append(drop, x.neverMade()...)
+	return x.cluster.write(ctx, nil, drop)
+}
+
+// neverMade lists objects that this pass was to create and that the broker
+// definitely refused: whatever has that name is not ours. A create whose fate
+// is unknown stays in the inventory.
+func (x *execution) neverMade() []topology.ID {
+	recorded := map[topology.ID]bool{}
+	for _, entry := range x.plan.Record {
+		recorded[entry.ID] = true
+	}
+	var out []topology.ID
+	for _, outcome := range x.report.Outcomes {
+		if outcome.Step.Verb != topology.VerbCreate || outcome.Err == nil || !recorded[outcome.Step.ID] || outcome.Step.Drift {
+			continue
+		}
+		switch topology.ClassOf(outcome.Err) {
+		case topology.ClassRejected, topology.ClassUnsupported, topology.ClassAccessDenied, topology.ClassTransient:
+			out = append(out, outcome.Step.ID)
+		}
+	}
+	return out
+}

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// Verdict is what a pass has to say about one owner. Reason is a condition
+// reason of the API.
+type Verdict struct {
+	Owner topology.Owner
+	Ready bool
+	// Stalled: only an edit of this very resource cures it. Otherwise what is
+	// not ready is on its way.
+	Stalled bool
+	// Suspended: nothing is known, on purpose.
+	Suspended bool
+	Reason    string
+	Message   string
+	// Drift describes differences that are reported and not corrected.
+	Drift []string
+	// Warnings: accepted, but likely a mistake.
+	Warnings []string
+	// Owns lists what the owner has in the inventory, sorted.
+	Owns []topology.ID
+}
+
+// ReasonSucceeded and ReasonProgressing are the reasons that no plan gives.
+const (
+	ReasonSucceeded   = "Succeeded"
+	ReasonProgressing = "Progressing"
+	reasonRejected    = "BrokerRejected"
+	reasonUnsupported = "UnsupportedByBroker"
+	reasonDenied      = "AccessDenied"
+	reasonUnreachable = "ConnectionUnavailable"
+	reasonCredentials = "AuthenticationFailed"
+)
+
+// problem is one thing that keeps an owner from being ready.
+type problem struct {
+	reason  string
+	message string
+	stalled bool
+	// weight: the reader is told the heaviest first.
+	weight int
+}
+
+// conclude turns a plan and how it went into verdicts and notes.
+func (c *Cluster) conclude(owners []topology.OwnerKey, p *plan.Plan, x *execution, report *Report) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	problems := map[topology.OwnerKey][]problem{}
+	drift := map[topology.OwnerKey][]string{}
+	for _, held := range p.Held {
+		report.Held[held.Reason]++
+		switch held.Reason {
+		case plan.LeftBehind, plan.Deleting:
+			report.Ended = append(report.Ended, held)
+		case plan.Drifted:
+			drift[held.Owner] = append(drift[held.Owner], held.Message)
+		default:
+			problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
+			c.waitFor(held)
+		}
+	}
+	for _, step := range p.Steps() {
+		err := x.failed[step.ID]
+		if err == nil || step.Verb == topology.VerbDelete && x.isPending(step) {
+			continue
+		}
+		for _, owner := range step.Owners {
+			problems[owner] = append(problems[owner], problemOfError(err))
+		}
+	}
+	for _, id := range p.Adopted {
+		entry, _ := c.world.Entry(id)
+		for _, owner := range entry.Owners {
+			report.Adopted[owner] = append(report.Adopted[owner], id)
+		}
+	}
+	c.noteCorrections(x, report)
+	c.noteSettling(p, x)
+	c.wake(x)
+	for _, key := range owners {
+		if claim := c.world.Claim(key); claim != nil {
+			report.Verdicts = append(report.Verdicts, c.verdict(claim, problems[key], drift[key]))
+		}
+	}
+}
+
+// isPending: a deletion that is merely under way is nobody's problem.
+func (x *execution) isPending(step topology.Step) bool {
+	return topology.ClassOf(x.failed[step.ID]) == topology.ClassPending
+}
+
+func (c *Cluster) verdict(claim *topology.Claim, problems []problem, drift []string) Verdict {
+	v := Verdict{
+		Owner: claim.Owner, Drift: drift, Warnings: claim.Warnings,
+		Owns: c.world.Holdings(claim.Owner.OwnerKey),
+	}
+	if len(problems) == 0 {
+		v.Ready, v.Reason, v.Message = true, ReasonSucceeded, inPlace(claim)
+		return v
+	}
+	slices.SortStableFunc(problems, func(a, b problem) int { return b.weight - a.weight })
+	worst := problems[0]
+	v.Reason, v.Message, v.Stalled = worst.reason, worst.message, worst.stalled
+	v.Suspended = worst.reason == string(plan.Suspended)
+	if more := countOthers(problems); more > 0 {
+		v.Message += fmt.Sprintf(" (and %d more)", more)
+	}
+	return v
+}
+
+func countOthers(problems []problem) int {
+	seen := map[string]struct{}{}
+	for _, p := range problems {
+		seen[p.message] = struct{}{}
+	}
+	return len(seen) - 1
+}
+
+func inPlace(claim *topology.Claim) string {
+	if len(claim.Want) == 1 {
+		return claim.Want[0].Resource.ID().String() + " is as declared"
+	}
+	return fmt.Sprintf("%d broker objects are as declared", len(claim.Want))
+}
+
+func problemOfHeld(h plan.Held) problem {
+	p := problem{reason: string(h.Reason), message: h.Message, stalled: true, weight: 10}
+	switch h.Reason {
+	case plan.Suspended:
+		p.stalled, p.weight = false, 20
+	case plan.Invalid:
+		p.weight = 15
+	case plan.Blocked:
+		p.stalled, p.weight = false, 1
+	case plan.Unreadable:
+		p.stalled, p.weight = false, 5
+	}
+	return p
+}
+
+func problemOfError(err error) problem {
+	p := problem{message: err.Error(), reason: ReasonProgressing}
+	switch topology.ClassOf(err) {
+	case topology.ClassRejected:
+		p.reason, p.stalled, p.weight = reasonRejected, true, 9
+	case topology.ClassUnsupported:
+		p.reason, p.stalled, p.weight = reasonUnsupported, true, 9
+	case topology.ClassAccessDenied:
+		p.reason, p.weight = reasonDenied, 5
+	case topology.ClassAuthentication:
+		p.reason, p.weight = reasonCredentials, 5
+	case topology.ClassTransport:
+		p.reason, p.weight = reasonUnreachable, 4
+	}
+	return p
+}
+
+// noteCorrections gathers drift that was put right. What came back only because
+// something it hangs on came back is not news.
+func (c *Cluster) noteCorrections(x *execution, report *Report) {
+	drifted := map[topology.ID]bool{}
+	for _, step := range x.done {
+		drifted[step.ID] = step.Drift
+	}
+	for _, step := range x.done {
+		if !step.Drift || slices.ContainsFunc(step.Requires, func(id topology.ID) bool { return drifted[id] }) {
+			continue
+		}
+		for _, owner := range step.Owners {
+			report.Corrected[owner] = append(report.Corrected[owner], step.ID)
+		}
+	}
+}
+
+// noteSettling starts the clock of queues that seem empty, once nothing is
+// bound to them any more.
+func (c *Cluster) noteSettling(p *plan.Plan, x *execution) {
+	for _, id := range p.Settling {
+		unbound := !slices.ContainsFunc(p.Steps(), func(s topology.Step) bool {
+			binding, ok := s.Live.(*topology.Binding)
+			return ok && s.Verb == topology.VerbDelete && binding.DestinationID() == id && x.failed[s.ID] != nil
+		})
+		if _, running := c.settling[id]; !running && unbound {
+			c.settling[id] = c.clock()
+		}
+	}
+	for _, step := range x.done {
+		if step.Verb == topology.VerbDelete {
+			delete(c.settling, step.ID)
+		}
+	}
+}
+
+// waitFor notes who is to be looked at again when an object appears.
+func (c *Cluster) waitFor(h plan.Held) {
+	if h.Reason != plan.Blocked {
+		return
+	}
+	if c.waiting[h.Missing] == nil {
+		c.waiting[h.Missing] = map[topology.OwnerKey]struct{}{}
+	}
+	c.waiting[h.Missing][h.Owner] = struct{}{}
+}
+
+// wake makes dirty whoever waited for what is there now, or wants what is gone
+// now.
+func (c *Cluster) wake(x *execution) {
+	for _, step := range x.done {
+		for owner := range c.waiting[step.ID] {
+			c.dirty[owner] = struct{}{}
+		}
+		delete(c.waiting, step.ID)
+		if step.Verb == topology.VerbDelete {
+			for _, owner := range c.world.Wanters(step.ID) {
+				c.dirty[owner] = struct{}{}
+			}
+		}
+	}
+}
+
+// Describe joins ids for people: the first few and the count of the rest.
+func Describe(ids []topology.ID) string {
+	const most = 5
+	var parts []string
+	for i, id := range ids {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(ids)-most))
+			break
+		}
+		parts = append(parts, id.String())
+	}
+	return strings.Join(parts, ", ")
+}

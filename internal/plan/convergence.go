@@ -1,0 +1,267 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// converge decides what happens to an object that has a winner.
+func (b *builder) converge(id topology.ID, d decision) {
+	entry, owned := b.in.World.Entry(id)
+	b.want[id] = d.want
+	resource := releasing(d.want.Resource, entry)
+	live, presence := b.in.Live.Look(id)
+	switch presence {
+	case topology.Unknown:
+		b.hold(Held{
+			Owner: d.winner.Owner.OwnerKey, ID: id, Reason: Unreadable,
+			Message: fmt.Sprintf("%s cannot be read: %v", id, b.in.Live.UnreadReason(id)),
+		})
+	case topology.Absent:
+		if d.winner.Settled && owned && d.winner.Policy.Drift == topology.DriftReport {
+			b.drifted(id, d, []topology.Change{{Path: "existence", From: "missing", To: "present"}})
+			return
+		}
+		b.record(id, d)
+		b.steps[id] = &topology.Step{
+			Verb: topology.VerbCreate, ID: id, Want: resource,
+			Owners: d.owners, Connection: d.winner.Connection,
+			Drift: owned && d.winner.Settled,
+		}
+	case topology.Present:
+		changes := resource.Diff(live)
+		if !owned && !b.mayAdopt(id, d, changes) {
+			return
+		}
+		b.bringInLine(id, d, resource, live, changes, owned)
+	}
+}
+
+// releasing asks for the absence of fields that were declared and are not any
+// more.
+func releasing(want topology.Resource, entry topology.Entry) topology.Resource {
+	if partial, ok := want.(topology.Partial); ok && len(entry.Fields) > 0 {
+		return partial.Releasing(entry.Fields)
+	}
+	return want
+}
+
+// mayAdopt decides about an object that exists and that nobody owns.
+func (b *builder) mayAdopt(id topology.ID, d decision, changes []topology.Change) bool {
+	refuse := func(message string) bool {
+		b.hold(Held{Owner: d.winner.Owner.OwnerKey, ID: id, Reason: AdoptionRefused, Message: message, Changes: changes})
+		return false
+	}
+	switch policy := d.winner.Policy.Adoption; {
+	case id.Kind == topology.KindBinding:
+		// A binding is nothing but its identity: the one that exists is the
+		// one that is asked for.
+		return true
+	case policy == topology.AdoptNever:
+		return refuse(fmt.Sprintf("%s exists already and adoptionPolicy is Never: delete it on the broker, or set adoptionPolicy: IfIdentical", id))
+	case policy != topology.AdoptAlways && len(changes) > 0:
+		return refuse(fmt.Sprintf("%s exists already and differs (%s): declare it as it is, or set adoptionPolicy: Always to change what can be changed in place", id, topology.DescribeChanges(changes)))
+	}
+	return true
+}
+
+// bringInLine decides about an object that is owned, or may be.
+func (b *builder) bringInLine(id topology.ID, d decision, want, live topology.Resource, changes []topology.Change, owned bool) {
+	if len(changes) == 0 {
+		b.record(id, d)
+		if !owned {
+			b.plan.Adopted = append(b.plan.Adopted, id)
+		}
+		return
+	}
+	if owned && d.winner.Settled && d.winner.Policy.Drift == topology.DriftReport {
+		b.drifted(id, d, changes)
+		return
+	}
+	if b.refused(id, d, changes) {
+		if owned {
+			b.recordKeepingFields(id, d)
+		}
+		return
+	}
+	b.record(id, d)
+	if !owned {
+		b.plan.Adopted = append(b.plan.Adopted, id)
+	}
+	b.steps[id] = &topology.Step{
+		Verb: topology.VerbUpdate, ID: id, Want: want, Live: live, Changes: changes,
+		Owners: d.owners, Connection: d.winner.Connection,
+		Drift: owned && d.winner.Settled,
+	}
+}
+
+// refused holds changes that the broker cannot make in place, or that need a
+// consent which is not there. One refused field holds them all: half a change
+// is a state that nobody declared.
+func (b *builder) refused(id topology.ID, d decision, changes []topology.Change) bool {
+	hold := func(reason Reason, message string) bool {
+		b.hold(Held{Owner: d.winner.Owner.OwnerKey, ID: id, Reason: reason, Message: message, Changes: changes})
+		return true
+	}
+	for _, c := range changes {
+		if c.Mode == topology.Forbidden {
+			reason := ImmutableFieldChanged
+			if c.Path == topology.PathPartitions {
+				reason = PartitionGrowthRefused
+			}
+			return hold(reason, fmt.Sprintf("%s: %s: %s", id, c, c.Why))
+		}
+	}
+	if topology.WorstMode(changes) == topology.Replace {
+		return hold(ImmutableFieldChanged, fmt.Sprintf(
+			"%s: the broker cannot change this on an existing %s (%s): set it back, or delete the %s and let it be created anew",
+			id, id.Kind, topology.DescribeChanges(changes), id.Kind))
+	}
+	if i := slices.IndexFunc(changes, func(c topology.Change) bool { return c.Path == topology.PathPartitions }); i >= 0 {
+		if why := b.mayGrow(id, d.winner.Policy.PartitionGrowth); why != "" {
+			return hold(PartitionGrowthRefused, fmt.Sprintf("%s: %s: %s", id, changes[i], why))
+		}
+	}
+	return false
+}
+
+// mayGrow tells why partitions may not be added; "" if they may.
+func (b *builder) mayGrow(id topology.ID, policy topology.PartitionGrowth) string {
+	const risk = "more partitions move keys to other partitions and end per-key ordering"
+	switch policy {
+	case topology.GrowAlways:
+		return ""
+	case topology.GrowNever:
+		return risk + ", and partitionGrowth is Never"
+	}
+	usage, known := b.in.Live.Usage[id]
+	switch {
+	case !known:
+		b.plan.NeedUsage = append(b.plan.NeedUsage, id)
+		return "it is not known yet whether the topic is empty"
+	case usage.Unknown:
+		return risk + ", and the broker does not tell whether the topic is empty: set partitionGrowth: Always if that is meant"
+	case usage.Messages > 0:
+		return risk + fmt.Sprintf(", and the topic holds up to %d messages: set partitionGrowth: Always if that is meant", usage.Messages)
+	}
+	return ""
+}
+
+func (b *builder) drifted(id topology.ID, d decision, changes []topology.Change) {
+	b.recordKeepingFields(id, d)
+	for _, owner := range d.owners {
+		b.hold(Held{
+			Owner: owner, ID: id, Reason: Drifted, Changes: changes,
+			Message: fmt.Sprintf("%s was changed by somebody else (%s)", id, topology.DescribeChanges(changes)),
+		})
+	}
+}
+
+// record has the inventory name the owners, if it does not already.
+func (b *builder) record(id topology.ID, d decision) {
+	var fields []string
+	if partial, ok := d.want.Resource.(topology.Partial); ok {
+		fields = partial.DeclaredFields()
+	}
+	b.recordEntry(id, d, fields)
+}
+
+// recordKeepingFields is record for an object that is not brought in line:
+// fields to unset must be remembered until they are.
+func (b *builder) recordKeepingFields(id topology.ID, d decision) {
+	old, _ := b.in.World.Entry(id)
+	b.recordEntry(id, d, old.Fields)
+}
+
+func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
+	old, owned := b.in.World.Entry(id)
+	entry := topology.Entry{
+		ID: id, Owners: d.owners, Connection: d.winner.Connection,
+		Deletion: d.winner.Policy.Deletion, HandOverTo: d.winner.Policy.HandOverTo,
+		Fields: fields,
+	}
+	if !owned || !sameEntry(old, entry) {
+		b.plan.Record = append(b.plan.Record, entry)
+	}
+}
+
+func sameEntry(a, b topology.Entry) bool {
+	return slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Fields, b.Fields) &&
+		a.Connection == b.Connection && a.Deletion == b.Deletion &&
+		a.HandOverTo == b.HandOverTo && a.LeftBehind == b.LeftBehind
+}
+
+// blockOnMissing holds creates whose needs are neither there nor on their way.
+// It repeats until nothing new is blocked, since what is blocked blocks.
+func (b *builder) blockOnMissing() {
+	for blocked := true; blocked; {
+		blocked = false
+		for _, id := range b.stepIDs() {
+			step := b.steps[id]
+			for _, need := range step.Want.Needs() {
+				message := b.missing(need)
+				if message == "" {
+					continue
+				}
+				for _, owner := range step.Owners {
+					b.hold(Held{
+						Owner: owner, ID: id, Reason: Blocked, Missing: need,
+						Message: fmt.Sprintf("%s waits for %s, %s", id, need, message),
+					})
+				}
+				delete(b.steps, id)
+				b.forgetRecord(id)
+				blocked = true
+				break
+			}
+		}
+	}
+	for _, step := range b.steps {
+		for _, need := range step.Want.Needs() {
+			if _, planned := b.steps[need]; planned {
+				step.Requires = append(step.Requires, need)
+			}
+		}
+	}
+}
+
+// missing tells in half a sentence why a need is not met; "" if it is.
+func (b *builder) missing(need topology.ID) string {
+	if _, planned := b.steps[need]; planned {
+		return ""
+	}
+	_, presence := b.in.Live.Look(need)
+	if presence == topology.Present {
+		return ""
+	}
+	if held, ok := b.held[need]; ok {
+		return fmt.Sprintf("which is held: %s: %s", held.Reason, held.Message)
+	}
+	if presence == topology.Unknown {
+		return fmt.Sprintf("which cannot be read: %v", b.in.Live.UnreadReason(need))
+	}
+	if wanters := b.in.World.Wanters(need); len(wanters) > 0 {
+		return fmt.Sprintf("which %s declares and which is not there yet", wanters[0])
+	}
+	return "which is not on the broker and which no resource declares"
+}
+
+// forgetRecord takes back the inventory entry of a create that will not be:
+// unless it was owned before, there is nothing to own.
+func (b *builder) forgetRecord(id topology.ID) {
+	if _, owned := b.in.World.Entry(id); owned {
+		return
+	}
+	b.plan.Record = slices.DeleteFunc(b.plan.Record, func(e topology.Entry) bool { return e.ID == id })
+}
+
+func (b *builder) stepIDs() []topology.ID {
+	ids := make([]topology.ID, 0, len(b.steps))
+	for id := range b.steps {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, topology.ID.Compare)
+	return ids
+}

@@ -1,0 +1,200 @@
+package plan
+
+import (
+	"slices"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// Plan is what to do, in which order, and what will not be done and why.
+type Plan struct {
+	// Waves of steps: all of one wave can run at once; a wave starts when the
+	// one before it is through. Creates and updates come before deletes.
+	Waves [][]topology.Step
+	// Record lists inventory entries to write before the first step.
+	Record []topology.Entry
+	// Forget lists inventory entries to drop: nothing of them is on the
+	// broker, or it is to stay there.
+	Forget []topology.ID
+	// Held lists what is not done, and why.
+	Held []Held
+	// Adopted lists objects that existed, matched, and are owned from now on.
+	Adopted []topology.ID
+	// NeedUsage lists objects whose usage decides and was not observed:
+	// observe again with it and compute again. The plan is safe without.
+	NeedUsage []topology.ID
+	// Settling lists queues that seem empty by counts that lag; see
+	// Input.Quiet.
+	Settling []topology.ID
+}
+
+// Reason says why something is held. The values are those of the API's
+// condition reasons where such a one exists.
+type Reason string
+
+// Reasons to hold.
+const (
+	Invalid                Reason = "InvalidSpec"
+	Suspended              Reason = "Suspended"
+	Conflict               Reason = "Conflict"
+	Blocked                Reason = "DependencyNotReady"
+	AdoptionRefused        Reason = "AdoptionRefused"
+	ImmutableFieldChanged  Reason = "ImmutableFieldChanged"
+	PartitionGrowthRefused Reason = "PartitionGrowthRefused"
+	Drifted                Reason = "Drifted"
+	Unreadable             Reason = "AccessDenied"
+	// LeftBehind and Deleting concern objects whose owner is gone.
+	LeftBehind Reason = "LeftBehind"
+	Deleting   Reason = "Deleting"
+)
+
+// Held is one thing that is not done.
+type Held struct {
+	// Owner whose claim is held; for LeftBehind and Deleting the former one.
+	Owner topology.OwnerKey
+	// ID of the object; zero if the whole claim is held.
+	ID     topology.ID
+	Reason Reason
+	// Message is a sentence for the owner's status.
+	Message string
+	Changes []topology.Change
+	// Winner of a Conflict.
+	Winner topology.OwnerKey
+	// Missing is what a Blocked object waits for.
+	Missing topology.ID
+}
+
+// Input is what a plan is computed from.
+type Input struct {
+	World *World
+	Live  *topology.Snapshot
+	// Focus lists the objects to decide about; World.Focus makes it. Live must
+	// cover them and what they need.
+	Focus []topology.ID
+	// Quiet tells which queues have been empty, unbound and without consumers
+	// for longer than their counts lag. Only of those with Usage.Delayed.
+	Quiet map[topology.ID]bool
+}
+
+// Needs lists the objects, beyond the focus, that decide whether something in
+// the focus can be created. Sorted.
+func Needs(w *World, focus []topology.ID) []topology.ID {
+	in := map[topology.ID]struct{}{}
+	for _, id := range focus {
+		in[id] = struct{}{}
+	}
+	out := map[topology.ID]struct{}{}
+	for _, id := range focus {
+		for _, key := range w.wanters[id] {
+			want := wantOf(w.claims[key], id)
+			for _, need := range want.Resource.Needs() {
+				if _, inFocus := in[need]; !inFocus {
+					out[need] = struct{}{}
+				}
+			}
+		}
+	}
+	return sortedIDs(out)
+}
+
+// Compute makes the plan. It is deterministic, and deletes nothing that the
+// inventory does not name.
+func Compute(in Input) *Plan {
+	b := &builder{
+		in:    in,
+		plan:  &Plan{},
+		steps: map[topology.ID]*topology.Step{},
+		held:  map[topology.ID]Held{},
+		want:  map[topology.ID]topology.Want{},
+	}
+	focus := slices.Clone(in.Focus)
+	slices.SortFunc(focus, topology.ID.Compare)
+	b.holdWholeClaims(focus)
+	var ended []ending
+	for _, id := range focus {
+		decision := decideOwnership(in.World, id)
+		for _, loser := range decision.losers {
+			b.hold(loser)
+		}
+		switch {
+		case decision.kept:
+			// An invalid or suspended owner keeps it as it is.
+		case decision.winner != nil:
+			b.converge(id, decision)
+		case decision.owned:
+			ended = append(ended, b.ending(id))
+		}
+	}
+	b.blockOnMissing()
+	b.end(ended)
+	b.plan.Waves = b.waves()
+	b.finish()
+	return b.plan
+}
+
+// builder gathers a plan.
+type builder struct {
+	in    Input
+	plan  *Plan
+	steps map[topology.ID]*topology.Step
+	// held by object, of those that have a winner: dependents look here.
+	held map[topology.ID]Held
+	want map[topology.ID]topology.Want
+}
+
+func (b *builder) hold(h Held) {
+	b.plan.Held = append(b.plan.Held, h)
+	if h.ID != (topology.ID{}) && h.Reason != Conflict {
+		b.held[h.ID] = h
+	}
+}
+
+// holdWholeClaims reports invalid and suspended claims that the focus touches,
+// once each.
+func (b *builder) holdWholeClaims(focus []topology.ID) {
+	w := b.in.World
+	touched := map[topology.OwnerKey]struct{}{}
+	for _, id := range focus {
+		for _, key := range w.wanters[id] {
+			touched[key] = struct{}{}
+		}
+		for _, key := range w.inventory[id].Owners {
+			touched[key] = struct{}{}
+		}
+	}
+	for key := range touched {
+		claim := w.claims[key]
+		switch {
+		case claim == nil:
+		case claim.Suspended:
+			b.hold(Held{Owner: key, Reason: Suspended, Message: "suspended: nothing is changed until spec.suspend is false"})
+		case claim.Invalid != nil:
+			b.hold(Held{Owner: key, Reason: Invalid, Message: claim.Invalid.Error()})
+		}
+	}
+}
+
+// finish puts everything in an order that does not depend on chance.
+func (b *builder) finish() {
+	p := b.plan
+	slices.SortFunc(p.Record, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
+	slices.SortFunc(p.Forget, topology.ID.Compare)
+	slices.SortFunc(p.Adopted, topology.ID.Compare)
+	slices.SortFunc(p.NeedUsage, topology.ID.Compare)
+	slices.SortFunc(p.Settling, topology.ID.Compare)
+	slices.SortStableFunc(p.Held, func(x, y Held) int {
+		if c := x.Owner.Compare(y.Owner); c != 0 {
+			return c
+		}
+		return x.ID.Compare(y.ID)
+	})
+}
+
+// Empty tells whether the plan changes nothing, neither on the broker nor in
+// the inventory.
+func (p *Plan) Empty() bool {
+	return len(p.Waves) == 0 && len(p.Record) == 0 && len(p.Forget) == 0
+}
+
+// Steps lists the steps of all waves, in order.
+func (p *Plan) Steps() []topology.Step { return slices.Concat(p.Waves...) }

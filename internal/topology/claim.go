@@ -1,0 +1,109 @@
+package topology
+
+import (
+	"cmp"
+	"time"
+)
+
+// OwnerKey names a custom resource that owns broker objects. A resource that is
+// deleted and applied again is the same owner: its UID is not part of the key.
+type OwnerKey struct{ Kind, Namespace, Name string }
+
+// String renders `Queue shop/order-process`.
+func (k OwnerKey) String() string { return k.Kind + " " + k.Namespace + "/" + k.Name }
+
+// Compare orders by namespace, name and kind.
+func (k OwnerKey) Compare(other OwnerKey) int {
+	return cmp.Or(cmp.Compare(k.Namespace, other.Namespace), cmp.Compare(k.Name, other.Name), cmp.Compare(k.Kind, other.Kind))
+}
+
+// Owner is one state of a custom resource.
+type Owner struct {
+	OwnerKey
+	UID        string
+	Generation int64
+	Created    time.Time
+}
+
+// ConnectionKey names the connection resource through which an owner's steps
+// run.
+type ConnectionKey struct{ Kind, Namespace, Name string }
+
+// String renders `RabbitMQConnection shop/broker`.
+func (k ConnectionKey) String() string { return k.Kind + " " + k.Namespace + "/" + k.Name }
+
+// Claim is what one custom resource asks of a broker.
+type Claim struct {
+	Owner      Owner
+	Connection ConnectionKey
+	Want       []Want
+	Policy     Policy
+	// Invalid poisons this claim, and this claim only: nothing of it is
+	// created or changed, and what it owns it keeps.
+	Invalid error
+	// Suspended leaves the claim's objects alone, both ways.
+	Suspended bool
+	// Settled says that this generation has been converged before, so that a
+	// difference is drift and not an edit.
+	Settled bool
+	// Warnings are for the owner's status: accepted, but likely a mistake.
+	Warnings []string
+}
+
+// Want is one broker object of a claim.
+type Want struct {
+	Resource Resource
+	// Shareable objects (bindings, what is derived from a field) can have
+	// several owners that want the same; the last one deletes.
+	Shareable bool
+}
+
+// Policy is the part of a custom resource that decides instead of the user.
+type Policy struct {
+	Deletion        DeletionPolicy
+	Adoption        AdoptionPolicy
+	Drift           DriftPolicy
+	PartitionGrowth PartitionGrowth
+	// HandOverTo is the owner, as namespace/name, that may take over what this
+	// one owned once it is gone, across namespaces.
+	HandOverTo string
+}
+
+// DeletionPolicy says what the end of an owner does to its broker objects.
+type DeletionPolicy string
+
+// Deletion policies; the API documents them.
+const (
+	DeleteIfUnused DeletionPolicy = "DeleteIfUnused"
+	Delete         DeletionPolicy = "Delete"
+	Retain         DeletionPolicy = "Retain"
+)
+
+// AdoptionPolicy says what to do with an existing object that nobody owns.
+type AdoptionPolicy string
+
+// Adoption policies; the API documents them.
+const (
+	AdoptIfIdentical AdoptionPolicy = "IfIdentical"
+	AdoptAlways      AdoptionPolicy = "Always"
+	AdoptNever       AdoptionPolicy = "Never"
+)
+
+// DriftPolicy says what to do about a change made by hand.
+type DriftPolicy string
+
+// Drift policies; the API documents them.
+const (
+	DriftCorrect DriftPolicy = "Correct"
+	DriftReport  DriftPolicy = "Report"
+)
+
+// PartitionGrowth says when partitions may be added to a topic.
+type PartitionGrowth string
+
+// Partition growth policies; the API documents them.
+const (
+	GrowWhenEmpty PartitionGrowth = "WhenEmpty"
+	GrowAlways    PartitionGrowth = "Always"
+	GrowNever     PartitionGrowth = "Never"
+)

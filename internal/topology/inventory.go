@@ -1,0 +1,23 @@
+package topology
+
+// Inventory is the set of broker objects that Warrener owns on one cluster.
+type Inventory map[ID]Entry
+
+// Entry is one owned broker object.
+type Entry struct {
+	ID ID
+	// Owners are sorted by OwnerKey.Compare; several only for shareable
+	// objects. They need not exist any more: that is how a deletion is seen.
+	Owners []OwnerKey
+	// Connection through which the last owner reached the broker.
+	Connection ConnectionKey
+	// Deletion is the owner's policy when it was last seen; HandOverTo
+	// likewise.
+	Deletion   DeletionPolicy
+	HandOverTo string
+	// Fields are the declared fields of a Partial resource.
+	Fields []string
+	// LeftBehind says why an entry without an owner is still on the broker;
+	// empty while its deletion is pending.
+	LeftBehind string
+}

@@ -1,0 +1,76 @@
+package topology
+
+// Snapshot is what a broker had when it was asked.
+type Snapshot struct {
+	// Objects that exist, by ID. System objects (amq.*, the default exchange,
+	// __ topics) may be in it: they can be needed, never owned.
+	Objects map[ID]Resource
+	// Unread explains, per ID or per ID of an enclosing virtual host, why
+	// existence is unknown: access denied, most often.
+	Unread map[ID]error
+	// Selection is what was asked for. What it covers and Objects lacks does
+	// not exist.
+	Selection Selection
+	// Usage of the objects that Selection.Usage named; absent if unknown.
+	Usage map[ID]Usage
+}
+
+// Selection says what to observe.
+type Selection struct {
+	// All asks for everything on the cluster. IDs is ignored then.
+	All bool
+	// IDs asks for these objects only.
+	IDs []ID
+	// Usage asks, of these objects, also whether they are in use.
+	Usage []ID
+}
+
+// Usage is what a deletion would destroy.
+type Usage struct {
+	// Messages that the queue or topic holds, unacknowledged ones included;
+	// for a topic an upper bound (end offset - start offset).
+	Messages int64
+	// Consumers of a queue, or members of consumer groups that read a topic.
+	Consumers int64
+	// Bindings that an exchange is source or destination of.
+	Bindings []ID
+	// Objects that a virtual host holds, system objects not counted.
+	Objects int64
+	// Delayed says that the counts may be several seconds old (quorum queues):
+	// they prove use, and prove nothing when zero.
+	Delayed bool
+	// Unknown says that the broker does not tell (streams): treat as used.
+	Unknown bool
+}
+
+// Presence is what a snapshot knows of one object's existence.
+type Presence int
+
+// Existence as far as a snapshot tells.
+const (
+	Unknown Presence = iota
+	Absent
+	Present
+)
+
+// Look tells whether an object exists, and what it looks like.
+func (s *Snapshot) Look(id ID) (Resource, Presence) {
+	if r, ok := s.Objects[id]; ok {
+		return r, Present
+	}
+	if s.UnreadReason(id) != nil {
+		return nil, Unknown
+	}
+	return nil, Absent
+}
+
+// UnreadReason tells why an object's existence is unknown; nil if it is known.
+func (s *Snapshot) UnreadReason(id ID) error {
+	if err := s.Unread[id]; err != nil {
+		return err
+	}
+	if id.Scope != "" {
+		return s.Unread[VirtualHostID(id.Scope)]
+	}
+	return nil
+}
