@@ -1,0 +1,32 @@
+/*
+Copyright The Warrener Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package v1alpha1
+
+// Annotations that a person or a tool may set. Warrener reads them and never writes them.
+const (
+	// AnnotationReconcileAt asks for a reconciliation now. Any new value will do, a time is usual;
+	// status.lastHandledReconcileAt repeats the value that was answered last.
+	AnnotationReconcileAt = "topology.warrener.dev/reconcile-at"
+	// AnnotationAcceptCluster, on a connection, confirms that the cluster with this id is meant to
+	// replace the one that the connection reached before.
+	AnnotationAcceptCluster = "topology.warrener.dev/accept-cluster"
+	// AnnotationAllowDeletes, on a connection, releases the held deletions of the window with this id.
+	AnnotationAllowDeletes = "topology.warrener.dev/allow-deletes"
+	// AnnotationHandOverTo, on an object, names the object ("namespace/name") that may take over its
+	// broker objects when it is deleted, across namespaces too.
+	AnnotationHandOverTo = "topology.warrener.dev/hand-over-to"
+)

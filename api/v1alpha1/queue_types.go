@@ -1,0 +1,370 @@
+/*
+Copyright The Warrener Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Overflow is RabbitMQ's x-overflow argument, in RabbitMQ's spelling.
+//
+// +kubebuilder:validation:Enum=drop-head;reject-publish;reject-publish-dlx
+type Overflow string
+
+const (
+	// OverflowDropHead drops, or dead-letters, the oldest message.
+	OverflowDropHead Overflow = "drop-head"
+	// OverflowRejectPublish refuses the new message.
+	OverflowRejectPublish Overflow = "reject-publish"
+	// OverflowRejectPublishDLX refuses the new message and dead-letters it; classic queues only.
+	OverflowRejectPublishDLX Overflow = "reject-publish-dlx"
+)
+
+// LeaderLocator is RabbitMQ's x-queue-leader-locator argument, in RabbitMQ's spelling.
+//
+// +kubebuilder:validation:Enum=client-local;balanced
+type LeaderLocator string
+
+const (
+	// LeaderLocatorClientLocal puts the leader on the node that the declaration arrives at.
+	LeaderLocatorClientLocal LeaderLocator = "client-local"
+	// LeaderLocatorBalanced spreads the leaders over the nodes.
+	LeaderLocatorBalanced LeaderLocator = "balanced"
+)
+
+// DeadLetterStrategy is RabbitMQ's x-dead-letter-strategy argument, in RabbitMQ's spelling.
+//
+// +kubebuilder:validation:Enum=at-most-once;at-least-once
+type DeadLetterStrategy string
+
+const (
+	// DeadLetterAtMostOnce may lose a message between the queue and its dead-letter exchange.
+	DeadLetterAtMostOnce DeadLetterStrategy = "at-most-once"
+	// DeadLetterAtLeastOnce keeps a message until the queues behind the dead-letter exchange confirm it.
+	DeadLetterAtLeastOnce DeadLetterStrategy = "at-least-once"
+)
+
+// DeadLetter says where messages go that are rejected, expire, overflow or exceed the delivery limit.
+// By default Warrener creates the dead-letter exchange, a dead-letter queue and the binding between
+// them; objects that several queues want alike are shared, and the last of them deletes them.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.create) || self.create || has(self.exchange)",message="create: false only refers to an existing exchange: name it in exchange"
+// +kubebuilder:validation:XValidation:rule="!has(self.create) || self.create || !(has(self.exchangeType) || has(self.queue) || has(self.queueType) || has(self.messageTTL) || has(self.maxLength))",message="create: false creates nothing: remove exchangeType, queue, queueType, messageTTL and maxLength, or remove create: false"
+// +kubebuilder:validation:XValidation:rule=`(has(self.create) && !self.create) || !has(self.exchange) || self.exchange != ""`,message="the default exchange (an empty name) cannot be created: name another exchange, or write create: false"
+// +kubebuilder:validation:XValidation:rule="(has(self.create) && !self.create) || !has(self.exchange) || !self.exchange.startsWith('amq.')",message="exchanges whose name begins with amq. belong to the broker: name another exchange, or write create: false"
+// +kubebuilder:validation:XValidation:rule="!has(self.queue) || !self.queue.startsWith('amq.')",message="queues whose name begins with amq. belong to the broker: name another dead-letter queue"
+type DeadLetter struct {
+	// create the dead-letter exchange, the dead-letter queue and the binding. With false, only refer to
+	// an exchange that is declared elsewhere. Default: true.
+	// +optional
+	// +kubebuilder:default=true
+	Create *bool `json:"create,omitempty"`
+
+	// exchange is the dead-letter exchange (x-dead-letter-exchange). Default: the queue's name followed
+	// by ".dlx". With create: false it is required, and "" means the default exchange. At most 255 bytes
+	// of UTF-8; the count here is in characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	Exchange *string `json:"exchange,omitempty"`
+
+	// exchangeType is the type of the dead-letter exchange that is created: direct (the default), fanout
+	// or topic.
+	// +optional
+	// +kubebuilder:validation:Enum=direct;fanout;topic
+	ExchangeType string `json:"exchangeType,omitempty"`
+
+	// queue is the name of the dead-letter queue that is created. Default: the queue's name followed by
+	// ".dead". At most 255 bytes of UTF-8; the count here is in characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	Queue string `json:"queue,omitempty"`
+
+	// queueType is the type of the dead-letter queue that is created: classic or quorum. Default: the
+	// type of this queue.
+	// +optional
+	// +kubebuilder:validation:Enum=classic;quorum
+	QueueType QueueType `json:"queueType,omitempty"`
+
+	// routingKey is the key that dead letters get (x-dead-letter-routing-key) and that the dead-letter
+	// queue is bound with. Default: the queue's name; with create: false, the key that the message
+	// arrived with. At most 255 bytes of UTF-8; the count here is in characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=255
+	RoutingKey *string `json:"routingKey,omitempty"`
+
+	// messageTTL is how long the dead-letter queue that is created keeps a message (x-message-ttl), in
+	// whole milliseconds up to 4294967295ms (about 49 days), such as 168h. Default: for ever.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(\\\\.[0-9]{1,3})?h|[0-9]{1,7}(\\\\.[0-9]{1,3})?m|[0-9]{1,9}(\\\\.[0-9]{1,3})?s|[0-9]{1,12}ms)+$') && duration(self) <= duration('4294967295ms')",message="write whole milliseconds up to 4294967295ms (about 49 days), such as 500ms, 1.5s or 24h: RabbitMQ has no finer unit"
+	MessageTTL *metav1.Duration `json:"messageTTL,omitempty"`
+
+	// maxLength is the number of messages that the dead-letter queue that is created holds
+	// (x-max-length); the oldest are dropped. Default: no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
+	MaxLength *int64 `json:"maxLength,omitempty"`
+
+	// strategy is at-most-once or at-least-once (x-dead-letter-strategy). At-least-once needs a quorum
+	// queue with overflow: reject-publish. Default: the broker's, at-most-once.
+	// +optional
+	Strategy DeadLetterStrategy `json:"strategy,omitempty"`
+}
+
+// Creates says whether the dead-letter exchange, queue and binding are created, or only referred to.
+func (d *DeadLetter) Creates() bool { return trueUnless(d.Create) }
+
+// QueueSpec declares a RabbitMQ queue, what is bound to it and where its dead letters go.
+//
+// +kubebuilder:validation:XValidation:rule="self.connectionRef == oldSelf.connectionRef",message="connectionRef cannot be changed: create a new Queue with the other connection and delete this one"
+// +kubebuilder:validation:XValidation:rule=`(has(self.virtualHost) ? self.virtualHost : "") == (has(oldSelf.virtualHost) ? oldSelf.virtualHost : "")`,message="virtualHost cannot be changed, added or removed: create a new Queue in the other virtual host and delete this one"
+// +kubebuilder:validation:XValidation:rule="self.type == 'classic' || !has(self.durable) || self.durable",message="quorum queues and streams are always durable: remove durable: false, or write type: classic"
+// +kubebuilder:validation:XValidation:rule="self.type == 'classic' || !has(self.autoDelete) || !self.autoDelete",message="quorum queues and streams cannot be deleted automatically: remove autoDelete, or write type: classic"
+// +kubebuilder:validation:XValidation:rule="self.type == 'classic' || !has(self.maxPriority)",message="maxPriority is for classic queues: remove it, or write type: classic"
+// +kubebuilder:validation:XValidation:rule="self.type == 'quorum' || !has(self.deliveryLimit)",message="deliveryLimit is for quorum queues: remove it, or write type: quorum"
+// +kubebuilder:validation:XValidation:rule="self.type != 'classic' || !has(self.initialGroupSize)",message="initialGroupSize is for quorum queues and streams, a classic queue has one replica: remove it, or write type: quorum"
+// +kubebuilder:validation:XValidation:rule="self.type == 'stream' || !has(self.maxAge)",message="maxAge is for streams: write messageTTL instead, or type: stream"
+// +kubebuilder:validation:XValidation:rule="self.type == 'stream' || !has(self.maxSegmentSizeBytes)",message="maxSegmentSizeBytes is for streams: remove it, or write type: stream"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.messageTTL)",message="a stream has no message TTL: write maxAge, such as 7D, instead of messageTTL"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.expires)",message="a stream does not expire: remove expires, or write another type"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.maxLength)",message="a stream is limited by bytes and age: write maxLengthBytes or maxAge instead of maxLength"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.overflow)",message="a stream discards its oldest segments, nothing else: remove overflow"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.singleActiveConsumer) || !self.singleActiveConsumer",message="on a stream, single active consumer is chosen by the consumer: remove singleActiveConsumer"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.deadLetter)",message="a stream keeps what is rejected and dead-letters nothing: remove deadLetter, or write type: quorum"
+// +kubebuilder:validation:XValidation:rule="self.type == 'classic' || !has(self.overflow) || self.overflow != 'reject-publish-dlx'",message="overflow: reject-publish-dlx is for classic queues: write reject-publish or drop-head"
+// +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || !has(self.deadLetter.strategy) || self.deadLetter.strategy != 'at-least-once' || (self.type == 'quorum' && has(self.overflow) && self.overflow == 'reject-publish')",message="deadLetter.strategy: at-least-once needs type: quorum and overflow: reject-publish, else RabbitMQ silently uses at-most-once"
+type QueueSpec struct {
+	// connectionRef names the RabbitMQConnection. Immutable.
+	// +required
+	ConnectionRef ConnectionReference `json:"connectionRef"`
+
+	// virtualHost that the queue lives in. Immutable. Default: the connection's. At most 255 bytes of
+	// UTF-8; the count here is in characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	VirtualHost string `json:"virtualHost,omitempty"`
+
+	// name of the queue. Immutable. Default: metadata.name. Names that begin with amq. belong to the
+	// broker. At most 255 bytes of UTF-8; the count here is in characters.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=255
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\r\\n]')",message="a name cannot contain a line break: RabbitMQ would remove it"
+	Name string `json:"name,omitempty"`
+
+	// type of the queue: classic, quorum or stream (x-queue-type). The broker cannot change it on an
+	// existing queue.
+	// +required
+	Type QueueType `json:"type"`
+
+	// durable queues survive a restart of the broker (durable). Quorum queues and streams are always
+	// durable. Default: true.
+	// +optional
+	// +kubebuilder:default=true
+	Durable *bool `json:"durable,omitempty"`
+
+	// autoDelete makes the broker delete the queue when its last consumer leaves (auto_delete). Classic
+	// queues only. Default: false.
+	// +optional
+	AutoDelete bool `json:"autoDelete,omitempty"`
+
+	// messageTTL is how long a message may wait (x-message-ttl), in whole milliseconds up to
+	// 4294967295ms (about 49 days), such as 60s; 0s drops, or dead-letters, what cannot be delivered at
+	// once. Not for streams. Default: for ever.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(\\\\.[0-9]{1,3})?h|[0-9]{1,7}(\\\\.[0-9]{1,3})?m|[0-9]{1,9}(\\\\.[0-9]{1,3})?s|[0-9]{1,12}ms)+$') && duration(self) <= duration('4294967295ms')",message="write whole milliseconds up to 4294967295ms (about 49 days), such as 500ms, 1.5s or 24h: RabbitMQ has no finer unit"
+	MessageTTL *metav1.Duration `json:"messageTTL,omitempty"`
+
+	// expires is how long the queue may be unused, without consumers and redeclarations, until the broker
+	// deletes it with its messages (x-expires), in whole milliseconds from 1ms to 4294967295ms (about 49
+	// days). Not for streams. Default: for ever.
+	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=20
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,6}(\\\\.[0-9]{1,3})?h|[0-9]{1,7}(\\\\.[0-9]{1,3})?m|[0-9]{1,9}(\\\\.[0-9]{1,3})?s|[0-9]{1,12}ms)+$') && duration(self) > duration('0s') && duration(self) <= duration('4294967295ms')",message="write whole milliseconds from 1ms to 4294967295ms (about 49 days), such as 30m or 24h: RabbitMQ has no finer unit"
+	Expires *metav1.Duration `json:"expires,omitempty"`
+
+	// maxLength is the number of ready messages that the queue holds (x-max-length). Not for streams.
+	// Default: no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
+	MaxLength *int64 `json:"maxLength,omitempty"`
+
+	// maxLengthBytes is the size of all bodies of ready messages, or of a stream, in bytes
+	// (x-max-length-bytes). Default: no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9007199254740991
+	MaxLengthBytes *int64 `json:"maxLengthBytes,omitempty"`
+
+	// overflow is what happens when the queue is full (x-overflow): drop-head, reject-publish or, on
+	// classic queues, reject-publish-dlx. Not for streams. Default: the broker's, drop-head.
+	// +optional
+	Overflow Overflow `json:"overflow,omitempty"`
+
+	// deliveryLimit is the number of failed deliveries after which a message is dead-lettered or dropped
+	// (x-delivery-limit); -1, from RabbitMQ 4.0 on, means never. Quorum queues only. Default: the
+	// broker's: none before RabbitMQ 4.0, 20 since.
+	// +optional
+	// +kubebuilder:validation:Minimum=-1
+	// +kubebuilder:validation:Maximum=9007199254740991
+	DeliveryLimit *int64 `json:"deliveryLimit,omitempty"`
+
+	// maxPriority is the highest message priority, from 1 to 255 (x-max-priority); few levels are
+	// cheaper. Classic queues only. Default: no priorities.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	MaxPriority *int32 `json:"maxPriority,omitempty"`
+
+	// singleActiveConsumer delivers to one consumer at a time (x-single-active-consumer). Not for
+	// streams. Default: false.
+	// +optional
+	SingleActiveConsumer bool `json:"singleActiveConsumer,omitempty"`
+
+	// leaderLocator is where the leader is placed at creation (x-queue-leader-locator): client-local or
+	// balanced. Default: the broker's, client-local.
+	// +optional
+	LeaderLocator LeaderLocator `json:"leaderLocator,omitempty"`
+
+	// initialGroupSize is the number of replicas at creation, from 1 to 255 (x-quorum-initial-group-size;
+	// x-initial-cluster-size on a stream). Quorum queues and streams only. Default: the broker's.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	InitialGroupSize *int32 `json:"initialGroupSize,omitempty"`
+
+	// maxAge is how long a stream keeps its data (x-max-age), as a number and a unit: Y years, M months,
+	// D days, h hours, m minutes, s seconds, such as 7D. Streams only. Default: no limit.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[0-9]+[YMDhms]$')",message="write a number and one unit of Y, M, D, h, m or s, such as 7D for seven days"
+	MaxAge string `json:"maxAge,omitempty"`
+
+	// maxSegmentSizeBytes is the size of one file of a stream, in bytes, at most 3000000000
+	// (x-stream-max-segment-size-bytes); data is discarded by whole files. Streams only. Default: the
+	// broker's, 500000000.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=3000000000
+	MaxSegmentSizeBytes *int64 `json:"maxSegmentSizeBytes,omitempty"`
+
+	// deadLetter says where messages go that are rejected, expire, overflow or exceed the delivery limit;
+	// {} creates an exchange <name>.dlx and a queue <name>.dead. Not for streams. Default: such messages
+	// are dropped.
+	// +optional
+	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
+
+	// bindings are the exchanges whose messages go to this queue. At most 128. Default: none.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=128
+	Bindings []BindingSource `json:"bindings,omitempty"`
+
+	// arguments are further arguments of the queue, as JSON: an integer stays an integer. An argument
+	// that a field covers (such as x-message-ttl) belongs in the field. At most 64. Default: none.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Arguments Arguments `json:"arguments,omitempty"`
+
+	// deletionPolicy says what deleting this object does to the queue. DeleteIfUnused (the default)
+	// deletes it if it holds no message and has no consumer; Delete deletes it with its messages; Retain
+	// keeps it. What deadLetter created goes or stays with it.
+	// +optional
+	// +kubebuilder:default=DeleteIfUnused
+	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	Policies `json:",inline"`
+}
+
+// Queue declares a RabbitMQ queue.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=queues,singular=queue,categories=warrener,shortName=wq
+// +kubebuilder:printcolumn:name="Queue",type=string,JSONPath=`.status.brokerName`
+// +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Connection",type=string,priority=1,JSONPath=`.spec.connectionRef.name`
+// +kubebuilder:printcolumn:name="Virtual host",type=string,priority=1,JSONPath=`.spec.virtualHost`
+// +kubebuilder:validation:XValidation:rule="(has(self.spec.name) ? self.spec.name : self.metadata.name) == (has(oldSelf.spec.name) ? oldSelf.spec.name : oldSelf.metadata.name)",message="name cannot be changed: create a new Queue with the new name and delete this one"
+// +kubebuilder:validation:XValidation:rule="!(has(self.spec.name) ? self.spec.name : self.metadata.name).startsWith('amq.')",message="names that begin with amq. belong to the broker: choose another name"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.deadLetter) || !has(self.spec.deadLetter.queue) || self.spec.deadLetter.queue != (has(self.spec.name) ? self.spec.name : self.metadata.name)",message="deadLetter.queue cannot be this queue itself: name another queue"
+type Queue struct {
+	metav1.TypeMeta `json:",inline"`
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitzero"`
+
+	// spec is what shall exist on the broker.
+	// +required
+	Spec QueueSpec `json:"spec"`
+
+	// status is written by the controller.
+	// +optional
+	// +kubebuilder:default={"observedGeneration":-1}
+	Status ObjectStatus `json:"status,omitzero"`
+}
+
+// QueueList is a list of Queue.
+//
+// +kubebuilder:object:root=true
+type QueueList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitzero"`
+	Items           []Queue `json:"items"`
+}
+
+// IsDurable returns durable with its default filled in.
+func (s *QueueSpec) IsDurable() bool { return trueUnless(s.Durable) }
+
+// KindName implements Object.
+func (*Queue) KindName() string { return KindQueue }
+
+// GetConnectionRef implements Object.
+func (q *Queue) GetConnectionRef() ConnectionReference { return q.Spec.ConnectionRef }
+
+// GetVirtualHost implements RabbitMQObject.
+func (q *Queue) GetVirtualHost() string { return q.Spec.VirtualHost }
+
+// BrokerName implements Object.
+func (q *Queue) BrokerName() string { return nameOr(q.Spec.Name, q.Name) }
+
+// GetPolicies implements Object.
+func (q *Queue) GetPolicies() EffectivePolicies {
+	return q.Spec.Policies.effective(q.Spec.DeletionPolicy, DeleteIfUnused)
+}
+
+// IsSuspended implements Object.
+func (q *Queue) IsSuspended() bool { return q.Spec.Suspend }
+
+// GetStatus implements Object.
+func (q *Queue) GetStatus() *ObjectStatus { return &q.Status }
+
+// Objects implements ObjectList.
+func (l *QueueList) Objects() []Object {
+	return pointersTo(l.Items, func(q *Queue) Object { return q })
+}

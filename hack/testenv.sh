@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# testenv.sh: everything that the tests run against; what `make test` uses.
+#
+#   testenv.sh up            get all parts, start RabbitMQ 3.10, 4.0, 4.3 and Kafka with one and with three nodes
+#   eval "$(testenv.sh env)" export the addresses of what is running
+#   testenv.sh down          stop all that runs under the state folder, of tests and demo alike; parts and downloads stay
+#   testenv.sh clean         down, and remove the state folder with all parts
+#
+# Control planes are started by the tests themselves, one for each test binary.
+set -euo pipefail
+# shellcheck source=lib/common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+# step TEXT COMMAND...: run it and say how long it took.
+step() {
+  local text=$1 begin=$SECONDS
+  shift
+  "$@" >/dev/null
+  say "$(printf '%-44s %4d s  (total %d s)' "$text" $((SECONDS - begin)) "$SECONDS")"
+}
+
+up() {
+  local version kubernetes
+  reap
+  # One download at a time; the build of the control plane is the only heavy work for the processors, beside them.
+  # A session of its own, so that it can be ended with all its compilers when another step fails.
+  setsid "$HACK/controlplane.sh" get >/dev/null &
+  kubernetes=$!
+  # shellcheck disable=SC2064 # the number of now
+  trap "kill -- -$kubernetes 2>/dev/null || true" EXIT
+  step "Kafka $KAFKA_VERSION: jars" "$HACK/kafka.sh" get
+  for version in $RABBITMQ_VERSIONS; do step "RabbitMQ $version: packages" "$HACK/rabbitmq.sh" get "$version"; done
+  step "Kubernetes $KUBERNETES_VERSION: binaries" wait "$kubernetes"
+  trap - EXIT
+  for version in $RABBITMQ_VERSIONS; do step "RabbitMQ $version: start" "$HACK/rabbitmq.sh" start "$version" "test-$version"; done
+  step "Kafka, one node: start" "$HACK/kafka.sh" start test-kafka
+  step "Kafka, three nodes: start" "$HACK/kafka.sh" start test-kafka3 NODES=3
+}
+
+print_env() {
+  local version dir
+  for version in $RABBITMQ_VERSIONS; do
+    dir=$RUN/test-$version
+    alive "$dir/pid" || continue
+    export_from "$dir/env" RABBITMQ_URL "WARRENER_TEST_RABBITMQ_${version//./_}"
+    export_from "$dir/env" AMQP_URL "WARRENER_TEST_AMQP_${version//./_}"
+  done
+  ! alive "$RUN/test-kafka/1/pid" || export_from "$RUN/test-kafka/env" KAFKA_BOOTSTRAP WARRENER_TEST_KAFKA
+  ! alive "$RUN/test-kafka3/1/pid" || export_from "$RUN/test-kafka3/env" KAFKA_BOOTSTRAP WARRENER_TEST_KAFKA3
+  dir=$PARTS/controlplane-${KUBERNETES_VERSION#v}-etcd-${ETCD_VERSION#v}
+  [ ! -d "$dir" ] || printf 'export KUBEBUILDER_ASSETS=%q\n' "$dir"
+  printf 'export WARRENER_HACK=%q\n' "$HACK"
+}
+
+export_from() { printf 'export %s=%q\n' "$3" "$(sed -n "s/^$2=//p" "$1")"; }
+
+# kind_of DIR: which script an instance belongs to.
+kind_of() {
+  if [ -e "$1/rabbitmq.conf" ]; then echo rabbitmq; elif [ -e "$1/cluster-id" ]; then echo kafka; else echo controlplane; fi
+}
+
+# reap: remove the instances of test processes that ended without doing so.
+reap() {
+  local owner dir pid begin
+  for owner in "$RUN"/*/owner; do
+    [ -e "$owner" ] || continue
+    read -r pid begin <"$owner"
+    [ "$(started_at "$pid")" != "$begin" ] || continue
+    dir=${owner%/owner}
+    say "removing $(basename "$dir"), left by a test that was killed"
+    "$HACK/$(kind_of "$dir").sh" rm "$(basename "$dir")"
+  done
+}
+
+down() {
+  local dir
+  for dir in "$RUN"/*/; do
+    [ -d "$dir" ] || continue
+    if [ -e "$dir/owner" ]; then
+      "$HACK/$(kind_of "$dir").sh" rm "$(basename "$dir")"
+    else
+      "$HACK/$(kind_of "$dir").sh" stop "$(basename "$dir")"
+    fi
+    say "stopped $(basename "$dir")"
+  done
+}
+
+case ${1:-} in
+  up) up ;;
+  env) print_env ;;
+  down) down ;;
+  clean) down; run_as_root rm -rf --one-file-system "$STATE" ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac

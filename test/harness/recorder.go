@@ -1,0 +1,92 @@
+package harness
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Request is what a Recorder saw of one request.
+type Request struct {
+	Method string
+	Path   string // escaped, with the query
+	Time   time.Time
+	Status int // of the answer; 502 if the target did not answer
+}
+
+// Write reports whether the request can change something.
+func (r Request) Write() bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// Recorder is an HTTP proxy in front of a management API that notes each request.
+type Recorder struct {
+	URL string // instead of the target's
+
+	mu       sync.Mutex
+	requests []Request
+}
+
+// NewRecorder starts a recorder in front of target (http://host:port). It ends with the test.
+func NewRecorder(t testing.TB, target string) *Recorder {
+	t.Helper()
+	to, err := url.Parse(target)
+	if err != nil {
+		t.Fatalf("recorder: %v", err)
+	}
+	r := &Recorder{}
+	transport := &http.Transport{MaxIdleConnsPerHost: 100}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(to) },
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		},
+		Transport: transport,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		seen := Request{Method: request.Method, Path: request.URL.RequestURI(), Time: time.Now()}
+		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		proxy.ServeHTTP(status, request)
+		seen.Status = status.status
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.requests = append(r.requests, seen)
+	}))
+	t.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(server.Close)
+	r.URL = server.URL
+	return r
+}
+
+// Requests are those that arrived at or after a moment and have been answered, by time of the answer.
+func (r *Recorder) Requests(since time.Time) []Request { return r.filter(since, false) }
+
+// Writes are those of Requests that can change something.
+func (r *Recorder) Writes(since time.Time) []Request { return r.filter(since, true) }
+
+func (r *Recorder) filter(since time.Time, writes bool) []Request {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var result []Request
+	for _, request := range r.requests {
+		if !request.Time.Before(since) && (!writes || request.Write()) {
+			result = append(result, request)
+		}
+	}
+	return result
+}
+
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap lets the reverse proxy flush.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
