@@ -176,25 +176,22 @@ func (c *Cluster) Stats() Stats {
 	return Stats{Claims: len(c.world.Claims()), Owned: c.world.Entries(), Dirty: len(c.dirty), Ledger: len(c.ledger.entries)}
 }
 
-// Inventory copies the entries that match, sorted.
-func (c *Cluster) Inventory(match func(topology.Entry) bool) []topology.Entry {
+// Holdings counts the objects that owners hold over a connection, and lists
+// those whose owners are all gone: to be deleted, or left behind. Sorted.
+func (c *Cluster) Holdings(connection topology.ConnectionKey) (owned int, ended []topology.Entry) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	var out []topology.Entry
 	c.world.EachEntry(func(e topology.Entry) {
-		if match(e) {
-			out = append(out, e)
+		switch {
+		case e.Connection != connection:
+		case slices.ContainsFunc(e.Owners, func(k topology.OwnerKey) bool { return c.world.Claim(k) != nil }):
+			owned++
+		default:
+			ended = append(ended, e)
 		}
 	})
-	slices.SortFunc(out, func(a, b topology.Entry) int { return a.ID.Compare(b.ID) })
-	return out
-}
-
-// Pending lists what is to be deleted, or was left behind, over a connection.
-func (c *Cluster) Pending(connection topology.ConnectionKey) []topology.Entry {
-	return c.Inventory(func(e topology.Entry) bool {
-		return e.Connection == connection && !slices.ContainsFunc(e.Owners, func(k topology.OwnerKey) bool { return c.world.Claim(k) != nil })
-	})
+	slices.SortFunc(ended, func(a, b topology.Entry) int { return a.ID.Compare(b.ID) })
+	return owned, ended
 }
 
 // RetryNow makes every failed object due at once: the connection is back, its
@@ -265,4 +262,18 @@ func sorted(set map[topology.ID]struct{}) []topology.ID {
 	}
 	slices.SortFunc(out, topology.ID.Compare)
 	return out
+}
+
+// Holds tells whether an owner has anything in the inventory.
+func (c *Cluster) Holds(key topology.OwnerKey) bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return len(c.world.Holdings(key)) > 0
+}
+
+// Absent lists the owners that hold something and claim nothing.
+func (c *Cluster) Absent() []topology.OwnerKey {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Absent()
 }

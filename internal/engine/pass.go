@@ -206,8 +206,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 		Adopted:   map[topology.OwnerKey][]topology.ID{},
 		Held:      map[plan.Reason]int{},
 	}
-	o := &observation{cluster: c, session: s, report: report, live: live}
-	p, err := o.plan(ctx, owners)
+	p, err := (&observation{cluster: c, session: s, report: report, live: live}).plan(ctx, owners)
 	if err != nil {
 		return report, err
 	}
@@ -215,7 +214,8 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 		if err := s.Refresh(ctx); err != nil {
 			return report, err
 		}
-		if p, err = o.plan(ctx, owners); err != nil {
+		// From the start: what the owners want may be something else by now.
+		if p, err = (&observation{cluster: c, session: s, report: report, live: live}).plan(ctx, owners); err != nil {
 			return report, err
 		}
 	}

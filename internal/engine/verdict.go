@@ -27,6 +27,8 @@ type Verdict struct {
 	Warnings []string
 	// Owns lists what the owner has in the inventory, sorted.
 	Owns []topology.ID
+	// KeepOwns says that Owns is not known, and that what was said of it stays.
+	KeepOwns bool
 }
 
 // ReasonSucceeded and ReasonProgressing are the reasons that no plan gives.
@@ -103,6 +105,8 @@ func (c *Cluster) verdict(claim *topology.Claim, problems []problem, drift []str
 		Owns: c.world.Holdings(claim.Owner.OwnerKey),
 	}
 	if len(problems) == 0 {
+		// From now on a difference is drift, until the claim is replaced.
+		claim.Settled = true
 		v.Ready, v.Reason, v.Message = true, ReasonSucceeded, inPlace(claim)
 		return v
 	}
@@ -138,6 +142,8 @@ func problemOfHeld(h plan.Held) problem {
 		p.stalled, p.weight = false, 20
 	case plan.Invalid:
 		p.weight = 15
+	case plan.RefNotPermitted:
+		p.stalled, p.weight = false, 15
 	case plan.Blocked:
 		p.stalled, p.weight = false, 1
 	case plan.Unreadable:

@@ -10,13 +10,12 @@ import (
 // converge decides what happens to an object that has a winner.
 func (b *builder) converge(id topology.ID, d decision) {
 	entry, owned := b.in.World.Entry(id)
-	b.want[id] = d.want
 	resource := releasing(d.want.Resource, entry)
 	live, presence := b.in.Live.Look(id)
 	switch presence {
 	case topology.Unknown:
-		b.hold(Held{
-			Owner: d.winner.Owner.OwnerKey, ID: id, Reason: Unreadable,
+		b.holdFor(d.owners, Held{
+			ID: id, Reason: Unreadable,
 			Message: fmt.Sprintf("%s cannot be read: %v", id, b.in.Live.UnreadReason(id)),
 		})
 	case topology.Absent:
@@ -51,7 +50,7 @@ func releasing(want topology.Resource, entry topology.Entry) topology.Resource {
 // mayAdopt decides about an object that exists and that nobody owns.
 func (b *builder) mayAdopt(id topology.ID, d decision, changes []topology.Change) bool {
 	refuse := func(message string) bool {
-		b.hold(Held{Owner: d.winner.Owner.OwnerKey, ID: id, Reason: AdoptionRefused, Message: message, Changes: changes})
+		b.holdFor(d.owners, Held{ID: id, Reason: AdoptionRefused, Message: message, Changes: changes})
 		return false
 	}
 	switch policy := d.winner.Policy.Adoption; {
@@ -86,7 +85,7 @@ func (b *builder) bringInLine(id topology.ID, d decision, want, live topology.Re
 		}
 		return
 	}
-	b.record(id, d)
+	b.recordReleasing(id, d, changes)
 	if !owned {
 		b.plan.Adopted = append(b.plan.Adopted, id)
 	}
@@ -102,7 +101,7 @@ func (b *builder) bringInLine(id topology.ID, d decision, want, live topology.Re
 // is a state that nobody declared.
 func (b *builder) refused(id topology.ID, d decision, changes []topology.Change) bool {
 	hold := func(reason Reason, message string) bool {
-		b.hold(Held{Owner: d.winner.Owner.OwnerKey, ID: id, Reason: reason, Message: message, Changes: changes})
+		b.holdFor(d.owners, Held{ID: id, Reason: reason, Message: message, Changes: changes})
 		return true
 	}
 	for _, c := range changes {
@@ -144,28 +143,44 @@ func (b *builder) mayGrow(id topology.ID, policy topology.PartitionGrowth) strin
 	case usage.Unknown:
 		return risk + ", and the broker does not tell whether the topic is empty: set partitionGrowth: Always if that is meant"
 	case usage.Messages > 0:
-		return risk + fmt.Sprintf(", and the topic holds up to %d messages: set partitionGrowth: Always if that is meant", usage.Messages)
+		return risk + ", and the topic holds messages: set partitionGrowth: Always if that is meant"
 	}
 	return ""
 }
 
 func (b *builder) drifted(id topology.ID, d decision, changes []topology.Change) {
 	b.recordKeepingFields(id, d)
-	for _, owner := range d.owners {
-		b.hold(Held{
-			Owner: owner, ID: id, Reason: Drifted, Changes: changes,
-			Message: fmt.Sprintf("%s was changed by somebody else (%s)", id, topology.DescribeChanges(changes)),
-		})
-	}
+	b.holdFor(d.owners, Held{
+		ID: id, Reason: Drifted, Changes: changes,
+		Message: fmt.Sprintf("%s was changed by somebody else (%s)", id, topology.DescribeChanges(changes)),
+	})
 }
 
-// record has the inventory name the owners, if it does not already.
+// record has the inventory name the owners and what they declare, if it does
+// not already.
 func (b *builder) record(id topology.ID, d decision) {
-	var fields []string
-	if partial, ok := d.want.Resource.(topology.Partial); ok {
-		fields = partial.DeclaredFields()
+	b.recordEntry(id, d, declaredFields(d.want.Resource))
+}
+
+// recordReleasing is record for an update: fields that it has yet to unset are
+// remembered until a later plan finds them unset.
+func (b *builder) recordReleasing(id topology.ID, d decision, changes []topology.Change) {
+	old, _ := b.in.World.Entry(id)
+	fields := declaredFields(d.want.Resource)
+	for _, field := range old.Fields {
+		if slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field }) {
+			fields = append(fields, field)
+		}
 	}
-	b.recordEntry(id, d, fields)
+	slices.Sort(fields)
+	b.recordEntry(id, d, slices.Compact(fields))
+}
+
+func declaredFields(resource topology.Resource) []string {
+	if partial, ok := resource.(topology.Partial); ok {
+		return partial.DeclaredFields()
+	}
+	return nil
 }
 
 // recordKeepingFields is record for an object that is not brought in line:
@@ -179,12 +194,22 @@ func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
 	old, owned := b.in.World.Entry(id)
 	entry := topology.Entry{
 		ID: id, Owners: d.owners, Connection: d.winner.Connection,
-		Deletion: d.winner.Policy.Deletion, HandOverTo: d.winner.Policy.HandOverTo,
+		Deletion: b.gentlestPolicy(d), HandOverTo: d.winner.Policy.HandOverTo,
 		Fields: fields,
 	}
 	if !owned || !sameEntry(old, entry) {
-		b.plan.Record = append(b.plan.Record, entry)
+		b.records[id] = entry
 	}
+}
+
+// gentlestPolicy is what happens to the object should all its owners go
+// unseen.
+func (b *builder) gentlestPolicy(d decision) topology.DeletionPolicy {
+	policy := d.winner.Policy.Deletion
+	for _, owner := range d.owners {
+		policy = gentler(policy, b.in.World.Claim(owner).Policy.Deletion)
+	}
+	return policy
 }
 
 func sameEntry(a, b topology.Entry) bool {
@@ -205,12 +230,10 @@ func (b *builder) blockOnMissing() {
 				if message == "" {
 					continue
 				}
-				for _, owner := range step.Owners {
-					b.hold(Held{
-						Owner: owner, ID: id, Reason: Blocked, Missing: need,
-						Message: fmt.Sprintf("%s waits for %s, %s", id, need, message),
-					})
-				}
+				b.holdFor(step.Owners, Held{
+					ID: id, Reason: Blocked, Missing: need,
+					Message: fmt.Sprintf("%s waits for %s, %s", id, need, message),
+				})
 				delete(b.steps, id)
 				b.forgetRecord(id)
 				blocked = true
@@ -220,7 +243,8 @@ func (b *builder) blockOnMissing() {
 	}
 	for _, step := range b.steps {
 		for _, need := range step.Want.Needs() {
-			if _, planned := b.steps[need]; planned {
+			// An update of what is there already is nothing to wait for.
+			if other := b.steps[need]; other != nil && other.Verb == topology.VerbCreate {
 				step.Requires = append(step.Requires, need)
 			}
 		}
@@ -251,10 +275,9 @@ func (b *builder) missing(need topology.ID) string {
 // forgetRecord takes back the inventory entry of a create that will not be:
 // unless it was owned before, there is nothing to own.
 func (b *builder) forgetRecord(id topology.ID) {
-	if _, owned := b.in.World.Entry(id); owned {
-		return
+	if _, owned := b.in.World.Entry(id); !owned {
+		delete(b.records, id)
 	}
-	b.plan.Record = slices.DeleteFunc(b.plan.Record, func(e topology.Entry) bool { return e.ID == id })
 }
 
 func (b *builder) stepIDs() []topology.ID {

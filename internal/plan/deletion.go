@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -13,239 +14,243 @@ type ending struct {
 	live     topology.Resource
 	presence topology.Presence
 	policy   topology.DeletionPolicy
-	// shrunk: the owner is still there and has dropped the object from its
-	// claim; otherwise the owner is gone.
+	// shrunk: an owner is still there and has dropped the object from its
+	// claim; otherwise all owners are gone.
 	shrunk bool
-	// why it cannot go; "" while it can.
-	stays string
-	// pending: it may go later without anybody doing anything.
-	pending bool
-	// settling: pending, and only because its counts lag.
-	settling bool
+	// inner bindings are the wiring between the objects of one claim; the
+	// others feed it from outside.
+	inner bool
+	// standing, and in half a sentence why; caused is the part of it that comes
+	// of this object and of no other.
+	standing, caused standing
+	why              string
 }
 
-// weight orders reasons to stay: what is in use outweighs what is unknown, and
-// that outweighs what only has to settle.
-func (e *ending) weight() int {
-	switch {
-	case e.settling:
-		return 0
-	case e.pending:
-		return 1
-	default:
-		return 2
+// standing says whether an ending can go. A later one outweighs an earlier.
+type standing int
+
+const (
+	goes    standing = iota // with this plan
+	settles                 // once its counts, which lag, prove what they say
+	waits                   // for something that comes without anybody's doing
+	stays                   // until somebody does something
+)
+
+func (e *ending) raise(to standing, why string) bool {
+	if to <= e.standing {
+		return false
 	}
+	e.standing, e.why = to, why
+	return true
 }
 
-func (b *builder) ending(id topology.ID) ending {
+func (b *builder) ending(id topology.ID) *ending {
 	entry, _ := b.in.World.Entry(id)
-	e := ending{entry: entry, policy: entry.Deletion}
+	e := &ending{entry: entry, policy: topology.Delete}
 	e.live, e.presence = b.in.Live.Look(id)
 	for _, key := range entry.Owners {
+		policy := gentler(entry.Deletion, topology.Delete)
 		if claim := b.in.World.Claim(key); claim != nil {
 			e.shrunk = true
-			e.policy = gentler(e.policy, claim.Policy.Deletion)
-		} else if policy, witnessed := b.in.World.departed[key]; witnessed {
-			e.policy = policy.Deletion
-		} else if e.policy == topology.Delete {
+			policy = claim.Policy.Deletion
+		} else if last, witnessed := b.in.World.departed[key]; witnessed {
+			policy = last.Deletion
+		} else if policy == topology.Delete {
 			// It may have become Retain or DeleteIfUnused unseen.
-			e.policy = topology.DeleteIfUnused
+			policy = topology.DeleteIfUnused
 		}
+		e.policy = gentler(e.policy, policy)
 	}
-	if id.Kind == topology.KindBinding && e.shrunk {
+	switch {
+	case e.shrunk && id.Kind == topology.KindBinding:
 		// A binding taken out of a list is an edit: deletionPolicy is about the
 		// end of the resource.
 		e.policy = topology.Delete
+	case e.shrunk || len(entry.Owners) == 0:
+		// So is a field taken out; it destroys no message.
+		e.policy = gentler(e.policy, topology.DeleteIfUnused)
 	}
 	return e
 }
 
-// gentler picks the policy that destroys less.
+// gentler picks the policy that destroys less; one that says nothing is the
+// default.
 func gentler(a, b topology.DeletionPolicy) topology.DeletionPolicy {
-	if a == topology.Retain || b == topology.Retain {
+	switch {
+	case a == topology.Retain || b == topology.Retain:
 		return topology.Retain
-	}
-	if a == topology.DeleteIfUnused || b == topology.DeleteIfUnused {
+	case a == topology.Delete && b == topology.Delete:
+		return topology.Delete
+	default:
 		return topology.DeleteIfUnused
 	}
-	return topology.Delete
 }
 
 // end decides about everything that nobody wants any more. What one former
 // owner held goes or stays whole.
-func (b *builder) end(endings []ending) {
-	byID := map[topology.ID]*ending{}
-	for i := range endings {
-		e := &endings[i]
-		byID[e.entry.ID] = e
-		switch {
-		case e.presence == topology.Unknown:
-			e.stays, e.pending = fmt.Sprintf("it cannot be read: %v", b.in.Live.UnreadReason(e.entry.ID)), true
-		case e.presence == topology.Absent || e.policy == topology.Retain:
-			b.plan.Forget = append(b.plan.Forget, e.entry.ID)
-			delete(byID, e.entry.ID)
-		}
-	}
-	for again := true; again; {
-		again = b.checkUse(byID)
-		again = spread(byID) || again
-	}
-	for _, id := range sortedKeys(byID) {
-		b.endOne(byID[id])
-	}
-}
-
-// checkUse finds what is in use, given what else stays; it tells whether it
-// found anything new.
-func (b *builder) checkUse(endings map[topology.ID]*ending) bool {
-	found := false
-	for _, id := range sortedKeys(endings) {
-		e := endings[id]
-		if e.stays != "" || e.policy == topology.Delete || id.Kind == topology.KindBinding {
-			continue
-		}
-		usage, known := b.in.Live.Usage[id]
-		if !known {
-			e.stays, e.pending = "it is not known yet whether it is in use", true
-			b.plan.NeedUsage = append(b.plan.NeedUsage, id)
-		} else if why := b.inUse(id, usage, endings); why != "" {
-			e.stays = why
-		} else if usage.Delayed && !b.in.Quiet[id] {
-			e.stays, e.pending, e.settling = "it seems unused; its counts lag, so it is looked at again", true, true
-			b.plan.Settling = append(b.plan.Settling, id)
-		}
-		found = found || e.stays != ""
-	}
-	return found
-}
-
-// inUse tells what a deletion would destroy; "" if nothing.
-func (b *builder) inUse(id topology.ID, usage topology.Usage, endings map[topology.ID]*ending) string {
-	going := func(other topology.ID) bool {
-		e := endings[other]
-		return e != nil && (e.stays == "" || e.pending)
-	}
-	switch {
-	case usage.Unknown:
-		return fmt.Sprintf("the broker does not tell whether it is in use; deletionPolicy: Delete would delete it all the same")
-	case usage.Messages > 0:
-		return fmt.Sprintf("it holds %d messages", usage.Messages)
-	case usage.Consumers > 0:
-		return fmt.Sprintf("it has %d consumers", usage.Consumers)
-	}
-	for _, binding := range usage.Bindings {
-		if !going(binding) {
-			return fmt.Sprintf("%s is still there", binding)
-		}
-	}
-	if usage.Objects > 0 {
-		inside := int64(0)
-		for other := range endings {
-			if other.Scope == id.Name && other.Kind != topology.KindBinding && going(other) {
-				inside++
-			}
-		}
-		if inside < usage.Objects {
-			return fmt.Sprintf("it holds %d exchanges and queues that stay", usage.Objects-inside)
-		}
-	}
-	return ""
-}
-
-// spread makes everything that a former owner held stay while one of its
-// queues or topics stays. It tells whether that was news.
-func spread(endings map[topology.ID]*ending) bool {
-	staying := map[topology.OwnerKey]*ending{}
-	for _, id := range sortedKeys(endings) {
-		e := endings[id]
-		if e.shrunk || e.stays == "" || id.Kind == topology.KindBinding {
-			continue
-		}
-		for _, owner := range e.entry.Owners {
-			if first := staying[owner]; first == nil || first.weight() < e.weight() {
-				staying[owner] = e
-			}
-		}
-	}
-	news := false
-	for _, id := range sortedKeys(endings) {
-		e := endings[id]
-		if e.shrunk || e.stays != "" {
-			continue
-		}
-		for _, owner := range e.entry.Owners {
-			because := staying[owner]
-			if because == nil {
-				continue
-			}
-			if because.settling && id.Kind == topology.KindBinding {
-				// Unbinding comes first: what nobody can route to stays empty
-				// while its counts settle.
-				continue
-			}
-			e.stays = fmt.Sprintf("%s stays: %s", because.entry.ID, because.stays)
-			e.pending, e.settling = because.pending, because.settling
-			news = true
-			break
-		}
-	}
-	return news
-}
-
-func (b *builder) endOne(e *ending) {
-	id := e.entry.ID
-	if e.stays == "" {
-		b.steps[id] = &topology.Step{
-			Verb: topology.VerbDelete, ID: id, Live: e.live,
-			IfUnused: e.policy != topology.Delete,
-			Owners:   e.entry.Owners, Connection: e.entry.Connection,
-		}
-		if e.shrunk {
-			b.makeBeforeBreak(e)
-		}
+func (b *builder) end(endings map[topology.ID]*ending) {
+	if len(endings) == 0 {
 		return
 	}
-	reason, note := LeftBehind, e.stays
-	if e.pending {
-		reason, note = Deleting, ""
+	for id, e := range endings {
+		if e.presence == topology.Absent || e.policy == topology.Retain {
+			b.plan.Forget = append(b.plan.Forget, id)
+			delete(endings, id)
+		}
 	}
-	for _, owner := range e.entry.Owners {
-		b.hold(Held{Owner: owner, ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.stays)})
+	ids := slices.SortedFunc(maps.Keys(endings), topology.ID.Compare)
+	around := b.look(ids)
+	for _, id := range ids {
+		e := endings[id]
+		if e.presence == topology.Unknown {
+			e.raise(waits, fmt.Sprintf("it cannot be read: %v", b.in.Live.UnreadReason(id)))
+			e.caused = waits
+		} else if e.shrunk {
+			b.makeBeforeBreak(e, around)
+		}
 	}
+	markInner(endings)
+	for again := true; again; {
+		again = b.checkUse(ids, endings, around)
+		again = spread(ids, endings) || again
+	}
+	going := goingByOwner(ids, endings)
+	for _, id := range ids {
+		if e := endings[id]; e.standing == goes {
+			b.deletes[id] = deleteLevel(e)
+			b.steps[id] = &topology.Step{
+				Verb: topology.VerbDelete, ID: id, Live: e.live,
+				IfUnused: e.policy != topology.Delete,
+				Owners:   e.entry.Owners, Connection: e.entry.Connection,
+				Requires: b.deleteRequires(e, endings, going, around),
+			}
+		} else {
+			b.leave(e)
+		}
+	}
+	b.settle(ids, endings)
+}
+
+// leave says of an object that does not go whether it is pending or left
+// behind. The text has no counts in it: it is written down, and must not change
+// from pass to pass.
+func (b *builder) leave(e *ending) {
+	id := e.entry.ID
+	reason, note := Deleting, ""
+	if e.standing == stays {
+		reason, note = LeftBehind, e.why
+	}
+	b.holdFor(e.entry.Owners, Held{ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.why)})
 	if e.entry.LeftBehind != note {
 		e.entry.LeftBehind = note
-		b.plan.Record = append(b.plan.Record, e.entry)
+		b.records[id] = e.entry
 	}
+}
+
+// settle lists the queues whose counts have to prove themselves, those that
+// have done so and wait for others of their claim included.
+func (b *builder) settle(ids []topology.ID, endings map[topology.ID]*ending) {
+	for _, id := range ids {
+		if endings[id].standing == settles && b.in.Live.Usage[id].Delayed {
+			b.plan.Settling = append(b.plan.Settling, id)
+		}
+	}
+}
+
+// surroundings are what deletions depend on, indexed.
+type surroundings struct {
+	// byOwner has what is created or updated for each owner.
+	byOwner map[topology.OwnerKey][]topology.ID
+	// heldBy has the first thing of each owner that is held.
+	heldBy map[topology.OwnerKey]Held
+	// neededBy has, of each object that a step needs, the first such step.
+	neededBy map[topology.ID]topology.ID
+	// inside has the exchanges and queues of each virtual host that are to go.
+	inside map[string][]topology.ID
+}
+
+func (b *builder) look(ids []topology.ID) surroundings {
+	out := surroundings{
+		byOwner:  map[topology.OwnerKey][]topology.ID{},
+		heldBy:   map[topology.OwnerKey]Held{},
+		neededBy: map[topology.ID]topology.ID{},
+		inside:   map[string][]topology.ID{},
+	}
+	for _, id := range b.stepIDs() {
+		for _, owner := range b.steps[id].Owners {
+			out.byOwner[owner] = append(out.byOwner[owner], id)
+		}
+		for _, need := range b.steps[id].Want.Needs() {
+			if _, known := out.neededBy[need]; !known {
+				out.neededBy[need] = id
+			}
+		}
+	}
+	for _, held := range b.plan.Held {
+		if _, known := out.heldBy[held.Owner]; !known && held.Reason != Drifted {
+			out.heldBy[held.Owner] = held
+		}
+	}
+	for _, id := range ids {
+		if id.Scope != "" && id.Kind != topology.KindBinding {
+			out.inside[id.Scope] = append(out.inside[id.Scope], id)
+		}
+	}
+	return out
 }
 
 // makeBeforeBreak lets a delete that comes of an edit wait for the rest of the
 // edit: a binding goes when the one that replaces it stands.
-func (b *builder) makeBeforeBreak(e *ending) {
-	id := e.entry.ID
-	step := b.steps[id]
+func (b *builder) makeBeforeBreak(e *ending, around surroundings) {
 	for _, owner := range e.entry.Owners {
-		if i := slices.IndexFunc(b.plan.Held, func(h Held) bool {
-			return h.Owner == owner && h.Reason != Drifted && h.Reason != LeftBehind && h.Reason != Deleting
-		}); i >= 0 {
-			held := b.plan.Held[i]
-			delete(b.steps, id)
-			b.hold(Held{Owner: owner, ID: id, Reason: Deleting, Message: fmt.Sprintf("%s is deleted once the rest of the change is made (%s)", id, held.Message)})
+		if held, ok := around.heldBy[owner]; ok {
+			e.raise(waits, fmt.Sprintf("it goes once the rest of the change is made (%s)", held.Message))
+			e.caused = waits
 			return
 		}
-		for other, s := range b.steps {
-			if s.Verb != topology.VerbDelete && slices.Contains(s.Owners, owner) {
-				step.Requires = append(step.Requires, other)
+	}
+}
+
+// goingByOwner lists what each former owner gives up with this plan.
+func goingByOwner(ids []topology.ID, endings map[topology.ID]*ending) map[topology.OwnerKey][]*ending {
+	out := map[topology.OwnerKey][]*ending{}
+	for _, id := range ids {
+		if e := endings[id]; e.standing == goes {
+			for _, owner := range e.entry.Owners {
+				out[owner] = append(out[owner], e)
 			}
 		}
 	}
-	slices.SortFunc(step.Requires, topology.ID.Compare)
+	return out
 }
 
-func sortedKeys(endings map[topology.ID]*ending) []topology.ID {
-	ids := make([]topology.ID, 0, len(endings))
-	for id := range endings {
-		ids = append(ids, id)
+// deleteRequires lists what must have gone, or come, for an object to go. A
+// delete that the broker refuses at the last moment thus keeps the rest of its
+// claim, and the virtual host, which no broker protects.
+func (b *builder) deleteRequires(e *ending, endings map[topology.ID]*ending, going map[topology.OwnerKey][]*ending, around surroundings) []topology.ID {
+	var out []topology.ID
+	id := e.entry.ID
+	for _, owner := range e.entry.Owners {
+		if e.shrunk {
+			out = append(out, around.byOwner[owner]...)
+			continue
+		}
+		for _, other := range going[owner] {
+			if deleteLevel(other) < deleteLevel(e) {
+				out = append(out, other.entry.ID)
+			}
+		}
 	}
-	slices.SortFunc(ids, topology.ID.Compare)
-	return ids
+	if e.policy != topology.Delete {
+		for _, binding := range b.in.Live.Usage[id].Bindings {
+			if endings[binding] != nil {
+				out = append(out, binding)
+			}
+		}
+		if id.Kind == topology.KindVirtualHost {
+			out = append(out, around.inside[id.Name]...)
+		}
+	}
+	slices.SortFunc(out, topology.ID.Compare)
+	return slices.Compact(out)
 }

@@ -14,7 +14,7 @@ func (b *builder) waves() [][]topology.Step {
 	for _, id := range b.stepIDs() {
 		step := b.steps[id]
 		if step.Verb == topology.VerbDelete {
-			deletes = place(deletes, deleteLevel(id.Kind), *step)
+			deletes = place(deletes, b.deletes[id], *step)
 		} else {
 			builds = place(builds, b.level(id, levels), *step)
 		}
@@ -38,20 +38,26 @@ func (b *builder) level(id topology.ID, levels map[topology.ID]int) int {
 	return level
 }
 
-// deleteLevel: a binding hangs on exchanges and queues, and all of them on the
-// virtual host. Queues go before exchanges, so that what a queue dead-letters
-// in its last moment still finds its way.
-func deleteLevel(kind topology.Kind) int {
-	switch kind {
+// deleteLevel: what feeds a queue goes first, then the queues that dead-letter,
+// then those that take it in, then the wiring between the two, then exchanges,
+// and the virtual host last. So what a queue dead-letters in its last moment
+// still finds its way, and a queue that refuses to go keeps what it needs.
+func deleteLevel(e *ending) int {
+	switch e.entry.ID.Kind {
 	case topology.KindBinding:
+		if e.inner {
+			return 3
+		}
 		return 0
-	case topology.KindVirtualHost:
-		return 3
 	case topology.KindExchange:
-		return 2
-	default:
+		return 4
+	case topology.KindVirtualHost:
+		return 5
+	}
+	if deadLetterExchange(e.live) != "" {
 		return 1
 	}
+	return 2
 }
 
 func place(waves [][]topology.Step, level int, step topology.Step) [][]topology.Step {

@@ -13,7 +13,8 @@ type decision struct {
 	// winner decides how the object looks; nil if nobody wants it.
 	winner *topology.Claim
 	want   topology.Want
-	// owners are the winner and those that want the same, sorted.
+	// owners are the winner, those that want the same, and those that keep
+	// their share because they cannot say what they want. Sorted.
 	owners []topology.OwnerKey
 	losers []Held
 	// owned: the inventory has the object. kept: an invalid or suspended owner
@@ -32,23 +33,28 @@ func decideOwnership(w *World, id topology.ID) decision {
 	entry, owned := w.inventory[id]
 	d := decision{owned: owned}
 	contenders := contendersFor(w, id, entry)
-	keeper := keeperOf(w, entry)
-	if keeper != nil {
+	incumbent := slices.ContainsFunc(contenders, func(c contender) bool { return c.incumbent })
+	keepers, explicit := keepersOf(w, id, entry)
+	switch {
+	case len(keepers) > 0 && (explicit || !incumbent):
 		d.kept = true
 		for _, c := range contenders {
 			if !c.incumbent {
-				d.losers = append(d.losers, lost(id, c.claim, keeper.Owner.OwnerKey))
+				d.losers = append(d.losers, lost(id, c.claim, keepers[0]))
 			}
 		}
 		return d
-	}
-	if owned && !slices.ContainsFunc(contenders, func(c contender) bool { return c.incumbent }) && !anyAlive(w, entry.Owners) {
-		contenders, d.losers = heirs(id, entry, contenders)
+	case len(keepers) > 0:
+		// One bad owner does not keep the others from theirs.
+		contenders, d.losers = sharers(id, keepers[0], contenders)
+		d.owners = slices.Clone(keepers)
+	case owned && !incumbent:
+		contenders, d.losers = heirs(w, id, entry, contenders)
 	}
 	if len(contenders) == 0 {
 		return d
 	}
-	best := contenders[0]
+	best := slices.MinFunc(contenders, compareContenders)
 	d.winner, d.want = best.claim, best.want
 	for _, c := range contenders {
 		same := c.claim == best.claim || c.want.Shareable && equal(c.want.Resource, best.want.Resource)
@@ -62,63 +68,95 @@ func decideOwnership(w *World, id topology.ID) decision {
 	return d
 }
 
-// contendersFor lists the valid claims that want an object, the best first.
+// contendersFor lists the valid claims that want an object.
 func contendersFor(w *World, id topology.ID, entry topology.Entry) []contender {
-	var out []contender
-	for _, key := range w.wanters[id] {
-		claim := w.claims[key]
+	wanters := w.wanters[id]
+	out := make([]contender, 0, len(wanters))
+	for _, wanter := range wanters {
+		claim := w.claims[wanter.key]
 		if claim.Invalid != nil || claim.Suspended {
 			continue
 		}
-		out = append(out, contender{
-			claim:     claim,
-			want:      wantOf(claim, id),
-			incumbent: slices.Contains(entry.Owners, key),
-		})
+		_, incumbent := slices.BinarySearchFunc(entry.Owners, wanter.key, topology.OwnerKey.Compare)
+		out = append(out, contender{claim: claim, want: wanter.want, incumbent: incumbent})
 	}
-	slices.SortFunc(out, func(a, b contender) int {
-		return cmp.Or(
-			falseFirst(a.want.Shareable, b.want.Shareable),
-			falseFirst(!a.incumbent, !b.incumbent),
-			a.claim.Owner.Created.Compare(b.claim.Owner.Created),
-			a.claim.Owner.OwnerKey.Compare(b.claim.Owner.OwnerKey),
-		)
-	})
 	return out
 }
 
-// keeperOf finds an owner that cannot say what it wants, and so keeps what it
-// has.
-func keeperOf(w *World, entry topology.Entry) *topology.Claim {
+// compareContenders orders by who decides about the object.
+func compareContenders(a, b contender) int {
+	return cmp.Or(
+		falseFirst(a.want.Shareable, b.want.Shareable),
+		falseFirst(!a.incumbent, !b.incumbent),
+		a.claim.Owner.Created.Compare(b.claim.Owner.Created),
+		a.claim.Owner.OwnerKey.Compare(b.claim.Owner.OwnerKey),
+	)
+}
+
+// keepersOf finds the owners that cannot say what they want, and so keep what
+// they have. Explicit tells whether one of them is known to own the object
+// outright, and not to share it.
+func keepersOf(w *World, id topology.ID, entry topology.Entry) (keepers []topology.OwnerKey, explicit bool) {
 	for _, key := range entry.Owners {
-		if claim := w.claims[key]; claim != nil && (claim.Invalid != nil || claim.Suspended) {
-			return claim
+		claim := w.claims[key]
+		if claim == nil || claim.Invalid == nil && !claim.Suspended {
+			continue
+		}
+		keepers = append(keepers, key)
+		if at, wants := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare); wants {
+			explicit = explicit || !w.wanters[id][at].want.Shareable
 		}
 	}
-	return nil
+	return keepers, explicit
 }
 
-func anyAlive(w *World, owners []topology.OwnerKey) bool {
-	return slices.ContainsFunc(owners, func(key topology.OwnerKey) bool { return w.claims[key] != nil })
+// sharers sorts out who may own an object together with a keeper: whoever does
+// already, and whoever would share it.
+func sharers(id topology.ID, keeper topology.OwnerKey, contenders []contender) (sharers []contender, losers []Held) {
+	for _, c := range contenders {
+		if c.incumbent || c.want.Shareable {
+			sharers = append(sharers, c)
+		} else {
+			losers = append(losers, lost(id, c.claim, keeper))
+		}
+	}
+	return sharers, losers
 }
 
-// heirs sorts out who may take over what a departed owner held: claims of the
-// same namespace, the one that the owner named, and whoever shares.
-func heirs(id topology.ID, entry topology.Entry, contenders []contender) (heirs []contender, losers []Held) {
+// heirs sorts out who may take over what no owner wants any more: claims of
+// the same namespace, the one that an owner named, and whoever shares.
+func heirs(w *World, id topology.ID, entry topology.Entry, contenders []contender) (heirs []contender, losers []Held) {
 	for _, c := range contenders {
 		owner := c.claim.Owner
-		sameNamespace := slices.ContainsFunc(entry.Owners, func(k topology.OwnerKey) bool { return k.Namespace == owner.Namespace })
-		named := entry.HandOverTo != "" && entry.HandOverTo == owner.Namespace+"/"+owner.Name
-		if sameNamespace || named || c.want.Shareable || len(entry.Owners) == 0 {
+		if c.want.Shareable || len(entry.Owners) == 0 || slices.ContainsFunc(entry.Owners, func(former topology.OwnerKey) bool {
+			return former.Namespace == owner.Namespace || w.handOver(former, entry) == owner.Namespace+"/"+owner.Name
+		}) {
 			heirs = append(heirs, c)
 			continue
 		}
+		former := entry.Owners[0]
+		fate := "is gone"
+		if w.claims[former] != nil {
+			fate = "declares it no longer"
+		}
 		losers = append(losers, Held{
-			Owner: owner.OwnerKey, ID: id, Reason: Conflict, Winner: entry.Owners[0],
-			Message: fmt.Sprintf("%s belonged to %s, which is gone, and it is still on the broker: apply that resource again and delete it once the object is unused, or delete the object by hand", id, entry.Owners[0]),
+			Owner: owner.OwnerKey, ID: id, Reason: Conflict, Winner: former,
+			Message: fmt.Sprintf("%s belonged to %s, which %s, and it is still on the broker: let that resource declare it again and give it up once the object is unused, or delete the object by hand", id, former, fate),
 		})
 	}
 	return heirs, losers
+}
+
+// handOver is the owner, as namespace/name, that a former owner of an entry
+// named as its heir: by its last word if that was heard, else by the record.
+func (w *World) handOver(former topology.OwnerKey, entry topology.Entry) string {
+	if claim := w.claims[former]; claim != nil {
+		return claim.Policy.HandOverTo
+	}
+	if policy, witnessed := w.departed[former]; witnessed {
+		return policy.HandOverTo
+	}
+	return entry.HandOverTo
 }
 
 func lost(id topology.ID, loser *topology.Claim, winner topology.OwnerKey) Held {
@@ -130,16 +168,7 @@ func lost(id topology.ID, loser *topology.Claim, winner topology.OwnerKey) Held 
 
 // equal tells whether two wanted objects are the same in both directions.
 func equal(a, b topology.Resource) bool {
-	return len(a.Diff(b)) == 0 && len(b.Diff(a)) == 0
-}
-
-func wantOf(claim *topology.Claim, id topology.ID) topology.Want {
-	for _, want := range claim.Want {
-		if want.Resource.ID() == id {
-			return want
-		}
-	}
-	return topology.Want{}
+	return a == b || len(a.Diff(b)) == 0 && len(b.Diff(a)) == 0
 }
 
 func falseFirst(a, b bool) int {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -23,8 +24,10 @@ type Plan struct {
 	// NeedUsage lists objects whose usage decides and was not observed:
 	// observe again with it and compute again. The plan is safe without.
 	NeedUsage []topology.ID
-	// Settling lists queues that seem empty by counts that lag; see
-	// Input.Quiet.
+	// Settling lists queues that are to go and seem empty by counts that lag.
+	// One that stays in this list, from the moment on that this plan's steps
+	// have unbound it, for longer than its counts lag is quiet: see
+	// Input.Quiet. It stays in the list while others of its claim settle.
 	Settling []topology.ID
 }
 
@@ -34,8 +37,11 @@ type Reason string
 
 // Reasons to hold.
 const (
-	Invalid                Reason = "InvalidSpec"
-	Suspended              Reason = "Suspended"
+	Invalid   Reason = "InvalidSpec"
+	Suspended Reason = "Suspended"
+	// RefNotPermitted claims are invalid for want of a permission; see
+	// NotPermitted.
+	RefNotPermitted        Reason = "RefNotPermitted"
 	Conflict               Reason = "Conflict"
 	Blocked                Reason = "DependencyNotReady"
 	AdoptionRefused        Reason = "AdoptionRefused"
@@ -47,6 +53,13 @@ const (
 	LeftBehind Reason = "LeftBehind"
 	Deleting   Reason = "Deleting"
 )
+
+// NotPermitted makes a claim invalid because the connection does not admit its
+// namespace: whoever may edit the connection can cure it, so nobody is Stalled.
+type NotPermitted struct{ Message string }
+
+// Error gives the sentence.
+func (e *NotPermitted) Error() string { return e.Message }
 
 // Held is one thing that is not done.
 type Held struct {
@@ -85,9 +98,8 @@ func Needs(w *World, focus []topology.ID) []topology.ID {
 	}
 	out := map[topology.ID]struct{}{}
 	for _, id := range focus {
-		for _, key := range w.wanters[id] {
-			want := wantOf(w.claims[key], id)
-			for _, need := range want.Resource.Needs() {
+		for _, wanter := range w.wanters[id] {
+			for _, need := range wanter.want.Resource.Needs() {
 				if _, inFocus := in[need]; !inFocus {
 					out[need] = struct{}{}
 				}
@@ -101,16 +113,18 @@ func Needs(w *World, focus []topology.ID) []topology.ID {
 // inventory does not name.
 func Compute(in Input) *Plan {
 	b := &builder{
-		in:    in,
-		plan:  &Plan{},
-		steps: map[topology.ID]*topology.Step{},
-		held:  map[topology.ID]Held{},
-		want:  map[topology.ID]topology.Want{},
+		in:      in,
+		plan:    &Plan{},
+		steps:   map[topology.ID]*topology.Step{},
+		deletes: map[topology.ID]int{},
+		records: map[topology.ID]topology.Entry{},
+		held:    map[topology.ID]Held{},
 	}
 	focus := slices.Clone(in.Focus)
 	slices.SortFunc(focus, topology.ID.Compare)
+	focus = slices.Compact(focus)
 	b.holdWholeClaims(focus)
-	var ended []ending
+	ended := map[topology.ID]*ending{}
 	for _, id := range focus {
 		decision := decideOwnership(in.World, id)
 		for _, loser := range decision.losers {
@@ -122,7 +136,7 @@ func Compute(in Input) *Plan {
 		case decision.winner != nil:
 			b.converge(id, decision)
 		case decision.owned:
-			ended = append(ended, b.ending(id))
+			ended[id] = b.ending(id)
 		}
 	}
 	b.blockOnMissing()
@@ -137,9 +151,11 @@ type builder struct {
 	in    Input
 	plan  *Plan
 	steps map[topology.ID]*topology.Step
+	// deletes has the wave of each delete, counted from the first of them.
+	deletes map[topology.ID]int
+	records map[topology.ID]topology.Entry
 	// held by object, of those that have a winner: dependents look here.
 	held map[topology.ID]Held
-	want map[topology.ID]topology.Want
 }
 
 func (b *builder) hold(h Held) {
@@ -149,14 +165,22 @@ func (b *builder) hold(h Held) {
 	}
 }
 
+// holdFor holds one thing for each of several owners.
+func (b *builder) holdFor(owners []topology.OwnerKey, h Held) {
+	for _, owner := range owners {
+		h.Owner = owner
+		b.hold(h)
+	}
+}
+
 // holdWholeClaims reports invalid and suspended claims that the focus touches,
 // once each.
 func (b *builder) holdWholeClaims(focus []topology.ID) {
 	w := b.in.World
 	touched := map[topology.OwnerKey]struct{}{}
 	for _, id := range focus {
-		for _, key := range w.wanters[id] {
-			touched[key] = struct{}{}
+		for _, wanter := range w.wanters[id] {
+			touched[wanter.key] = struct{}{}
 		}
 		for _, key := range w.inventory[id].Owners {
 			touched[key] = struct{}{}
@@ -169,7 +193,11 @@ func (b *builder) holdWholeClaims(focus []topology.ID) {
 		case claim.Suspended:
 			b.hold(Held{Owner: key, Reason: Suspended, Message: "suspended: nothing is changed until spec.suspend is false"})
 		case claim.Invalid != nil:
-			b.hold(Held{Owner: key, Reason: Invalid, Message: claim.Invalid.Error()})
+			reason := Invalid
+			if _, ok := errors.AsType[*NotPermitted](claim.Invalid); ok {
+				reason = RefNotPermitted
+			}
+			b.hold(Held{Owner: key, Reason: reason, Message: claim.Invalid.Error()})
 		}
 	}
 }
@@ -177,10 +205,14 @@ func (b *builder) holdWholeClaims(focus []topology.ID) {
 // finish puts everything in an order that does not depend on chance.
 func (b *builder) finish() {
 	p := b.plan
+	for _, entry := range b.records {
+		p.Record = append(p.Record, entry)
+	}
 	slices.SortFunc(p.Record, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.Forget, topology.ID.Compare)
 	slices.SortFunc(p.Adopted, topology.ID.Compare)
 	slices.SortFunc(p.NeedUsage, topology.ID.Compare)
+	p.NeedUsage = slices.Compact(p.NeedUsage) // deletions ask until all is known
 	slices.SortFunc(p.Settling, topology.ID.Compare)
 	slices.SortStableFunc(p.Held, func(x, y Held) int {
 		if c := x.Owner.Compare(y.Owner); c != 0 {

@@ -11,7 +11,7 @@ import (
 // between plans, never during one.
 type World struct {
 	claims  map[topology.OwnerKey]*topology.Claim
-	wanters map[topology.ID][]topology.OwnerKey
+	wanters map[topology.ID][]wanter // sorted by key
 	// inventory and its reverse.
 	inventory topology.Inventory
 	holdings  map[topology.OwnerKey]map[topology.ID]struct{}
@@ -19,11 +19,19 @@ type World struct {
 	departed map[topology.OwnerKey]topology.Policy
 }
 
+// wanter is a claim's word about one object.
+type wanter struct {
+	key  topology.OwnerKey
+	want topology.Want
+}
+
+func (w wanter) compare(key topology.OwnerKey) int { return w.key.Compare(key) }
+
 // NewWorld returns an empty world.
 func NewWorld() *World {
 	return &World{
 		claims:    map[topology.OwnerKey]*topology.Claim{},
-		wanters:   map[topology.ID][]topology.OwnerKey{},
+		wanters:   map[topology.ID][]wanter{},
 		inventory: topology.Inventory{},
 		holdings:  map[topology.OwnerKey]map[topology.ID]struct{}{},
 		departed:  map[topology.OwnerKey]topology.Policy{},
@@ -38,8 +46,8 @@ func (w *World) SetClaim(claim *topology.Claim) {
 	delete(w.departed, key)
 	for _, want := range claim.Want {
 		id := want.Resource.ID()
-		if !slices.Contains(w.wanters[id], key) {
-			w.wanters[id] = append(w.wanters[id], key)
+		if at, twice := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare); !twice {
+			w.wanters[id] = slices.Insert(w.wanters[id], at, wanter{key: key, want: want})
 		}
 	}
 }
@@ -54,7 +62,7 @@ func (w *World) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 	}
 	w.unindex(key)
 	delete(w.claims, key)
-	if witnessed {
+	if witnessed && len(w.holdings[key]) > 0 {
 		w.departed[key] = claim.Policy
 	}
 }
@@ -66,18 +74,24 @@ func (w *World) unindex(key topology.OwnerKey) {
 	}
 	for _, want := range old.Want {
 		id := want.Resource.ID()
-		rest := slices.DeleteFunc(w.wanters[id], func(k topology.OwnerKey) bool { return k == key })
-		if len(rest) == 0 {
+		at, found := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare)
+		switch {
+		case !found: // named twice by this claim
+		case len(w.wanters[id]) == 1:
 			delete(w.wanters, id)
-		} else {
-			w.wanters[id] = rest
+		default:
+			w.wanters[id] = slices.Delete(w.wanters[id], at, at+1)
 		}
 	}
 }
 
-// SetEntry adds or replaces an inventory entry.
+// SetEntry adds or replaces an inventory entry. What was witnessed of its
+// owners stays known.
 func (w *World) SetEntry(entry topology.Entry) {
-	w.DropEntry(entry.ID)
+	w.unhold(entry.ID)
+	if !slices.IsSortedFunc(entry.Owners, topology.OwnerKey.Compare) {
+		entry.Owners = slices.SortedFunc(slices.Values(entry.Owners), topology.OwnerKey.Compare)
+	}
 	w.inventory[entry.ID] = entry
 	for _, owner := range entry.Owners {
 		if w.holdings[owner] == nil {
@@ -87,22 +101,26 @@ func (w *World) SetEntry(entry topology.Entry) {
 	}
 }
 
-// DropEntry removes an inventory entry.
+// DropEntry removes an inventory entry. With the last thing that a departed
+// owner held, what was witnessed of it is forgotten.
 func (w *World) DropEntry(id topology.ID) {
-	entry, ok := w.inventory[id]
-	if !ok {
-		return
+	owners := w.inventory[id].Owners
+	w.unhold(id)
+	for _, owner := range owners {
+		if len(w.holdings[owner]) == 0 {
+			delete(w.departed, owner)
+		}
 	}
-	delete(w.inventory, id)
-	for _, owner := range entry.Owners {
+}
+
+func (w *World) unhold(id topology.ID) {
+	for _, owner := range w.inventory[id].Owners {
 		delete(w.holdings[owner], id)
 		if len(w.holdings[owner]) == 0 {
 			delete(w.holdings, owner)
-			if _, alive := w.claims[owner]; !alive {
-				delete(w.departed, owner)
-			}
 		}
 	}
+	delete(w.inventory, id)
 }
 
 // Claim returns an owner's claim, or nil.
@@ -134,8 +152,14 @@ func (w *World) EachEntry(f func(topology.Entry)) {
 	}
 }
 
-// Wanters lists the owners whose claims name an object.
-func (w *World) Wanters(id topology.ID) []topology.OwnerKey { return w.wanters[id] }
+// Wanters lists the owners whose claims name an object, sorted.
+func (w *World) Wanters(id topology.ID) []topology.OwnerKey {
+	keys := make([]topology.OwnerKey, len(w.wanters[id]))
+	for i, wanter := range w.wanters[id] {
+		keys[i] = wanter.key
+	}
+	return keys
+}
 
 // Holdings lists what an owner has in the inventory, sorted.
 func (w *World) Holdings(key topology.OwnerKey) []topology.ID {

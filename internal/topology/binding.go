@@ -1,5 +1,11 @@
 package topology
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // Destination types of a binding, as the broker spells them.
 const (
 	DestinationQueue    = "queue"
@@ -53,4 +59,48 @@ func (b *Binding) Diff(live Resource) []Change {
 		return wrongKind(b, live)
 	}
 	return nil
+}
+
+// BindingEnds takes source and destination out of the ID of a binding, so that
+// an adapter that was asked for the binding knows where to look for it.
+func BindingEnds(id ID) (source, destination ID, err error) {
+	malformed := fmt.Errorf("%q is not the name of a binding", id.Name)
+	from, rest, ok := cutName(id.Name)
+	if !ok || id.Kind != KindBinding {
+		return ID{}, ID{}, malformed
+	}
+	rest, ok = strings.CutPrefix(rest, " -> ")
+	if !ok {
+		return ID{}, ID{}, malformed
+	}
+	destinationType, rest, _ := strings.Cut(rest, " ")
+	to, rest, ok := cutName(rest)
+	if !ok || !strings.HasPrefix(rest, " key ") {
+		return ID{}, ID{}, malformed
+	}
+	source = ExchangeID(id.Scope, from)
+	switch destinationType {
+	case DestinationQueue:
+		return source, QueueID(id.Scope, to), nil
+	case DestinationExchange:
+		return source, ExchangeID(id.Scope, to), nil
+	}
+	return ID{}, ID{}, malformed
+}
+
+// cutName reads what quoteName wrote, and returns what follows it.
+func cutName(text string) (name, rest string, ok bool) {
+	if !strings.HasPrefix(text, `"`) {
+		end := strings.IndexByte(text, ' ')
+		if end <= 0 {
+			return "", "", false
+		}
+		return text[:end], text[end:], true
+	}
+	quoted, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		return "", "", false
+	}
+	name, err = strconv.Unquote(quoted)
+	return name, text[len(quoted):], err == nil
 }

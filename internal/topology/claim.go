@@ -23,6 +23,9 @@ type Owner struct {
 	UID        string
 	Generation int64
 	Created    time.Time
+	// ReconcileAt is the request for a look at the broker that this state of
+	// the resource carries; "" if none. Whoever reports on the state repeats it.
+	ReconcileAt string
 }
 
 // ConnectionKey names the connection resource through which an owner's steps

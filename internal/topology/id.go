@@ -30,22 +30,32 @@ type ID struct {
 	Name string
 }
 
-// String is for people: `queue shop/order.process`, `topic order-events`.
+// String is for people: `queue shop/order.process`, `topic order-events`. It is
+// unambiguous: what could be mistaken for another ID is quoted.
 func (id ID) String() string {
 	if id.Scope == "" {
-		return string(id.Kind) + " " + quoteName(id.Name)
+		return string(id.Kind) + " " + quotePart(id.Name)
 	}
 	name := id.Name
 	if id.Kind != KindBinding { // a binding's name is quoted part by part already
-		name = quoteName(name)
+		name = quotePart(name)
 	}
-	return string(id.Kind) + " " + quoteName(id.Scope) + separator(id.Scope) + name
+	return string(id.Kind) + " " + quotePart(id.Scope) + separator(id.Scope) + name
+}
+
+// quotePart is quoteName for a part of a path: a slash in it is quoted, but for
+// the default virtual host, which is nothing else.
+func quotePart(name string) string {
+	if name != "/" && strings.Contains(name, "/") {
+		return strconv.Quote(name)
+	}
+	return quoteName(name)
 }
 
 // separator keeps the default virtual host readable: "/ orders" and not
 // "//orders".
 func separator(scope string) string {
-	if strings.HasSuffix(scope, "/") {
+	if scope == "/" {
 		return " "
 	}
 	return "/"

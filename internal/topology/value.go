@@ -3,7 +3,9 @@ package topology
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -45,6 +47,9 @@ func ParseValue(raw []byte) (any, error) {
 	var v any
 	if err := decoder.Decode(&v); err != nil {
 		return nil, fmt.Errorf("not a JSON value: %w", err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("not a JSON value: something follows it")
 	}
 	return canonical(v)
 }

@@ -35,6 +35,11 @@ func (v *VirtualHost) ID() ID { return VirtualHostID(v.Name) }
 // VirtualHostID identifies a virtual host by name.
 func VirtualHostID(name string) ID { return ID{Kind: KindVirtualHost, Name: name} }
 
+// UnlistedVirtualHosts is a key of Snapshot.Unread: why virtual hosts that are
+// not in Snapshot.Objects may exist all the same, with all that is in them. It
+// is the ID of no virtual host, since their names are not empty.
+var UnlistedVirtualHosts = VirtualHostID("")
+
 // Needs implements Resource: a virtual host stands on its own.
 func (v *VirtualHost) Needs() []ID { return nil }
 
@@ -47,19 +52,24 @@ func (v *VirtualHost) Diff(live Resource) []Change {
 	var changes []Change
 	wanted, present := v.fields(), found.fields()
 	for path, value := range wanted {
-		if now, set := present[path]; !set {
+		if now, set := present[path]; !set && isEmpty(value) {
+			continue // a broker may leave out what is empty
+		} else if !set {
 			changes = append(changes, Change{Path: path, From: Unset, To: value})
 		} else if now != value {
 			changes = append(changes, Change{Path: path, From: now, To: value})
 		}
 	}
 	for _, path := range v.released {
-		if now, set := present[path]; set && now != `""` && now != "[]" {
+		if now, set := present[path]; set && !isEmpty(now) {
 			changes = append(changes, Change{Path: path, From: now, To: Unset})
 		}
 	}
 	return sortChanges(changes)
 }
+
+// isEmpty tells whether a rendered field says the same as one that is not set.
+func isEmpty(rendered string) bool { return rendered == `""` || rendered == "[]" }
 
 // DeclaredFields implements Partial.
 func (v *VirtualHost) DeclaredFields() []string {
@@ -102,7 +112,7 @@ func (v *VirtualHost) fields() map[string]string {
 		out[fieldDescription] = strconv.Quote(*v.Description)
 	}
 	if v.Tags != nil {
-		out[fieldTags] = "[" + strings.Join(slices.Sorted(slices.Values(v.Tags)), ",") + "]"
+		out[fieldTags] = renderTags(v.Tags)
 	}
 	if v.DefaultQueueType != nil {
 		out[fieldDefaultQueueType] = *v.DefaultQueueType
@@ -114,4 +124,13 @@ func (v *VirtualHost) fields() map[string]string {
 		out[fieldMaxQueues] = strconv.FormatInt(*v.MaxQueues, 10)
 	}
 	return out
+}
+
+func renderTags(tags []string) string {
+	quoted := make([]string, len(tags))
+	for i, tag := range tags {
+		quoted[i] = quoteName(tag)
+	}
+	slices.Sort(quoted)
+	return "[" + strings.Join(quoted, ",") + "]"
 }

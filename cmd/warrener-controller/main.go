@@ -1,0 +1,142 @@
+// Command warrener-controller keeps the topology of RabbitMQ and Kafka as the
+// custom resources of a Kubernetes cluster declare it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of cloud providers
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/controllers"
+)
+
+// settings are the command line.
+type settings struct {
+	metrics, probes    string
+	elect              bool
+	electionNamespace  string
+	inventoryNamespace string
+	watchNamespaces    string
+	interval           time.Duration
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "warrener-controller:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	var s settings
+	own := ownNamespace()
+	flag.StringVar(&s.metrics, "metrics-bind-address", ":8080", "where to serve metrics; 0 for nowhere")
+	flag.StringVar(&s.probes, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
+	flag.BoolVar(&s.elect, "leader-elect", false, "let one of several replicas work at a time")
+	flag.StringVar(&s.electionNamespace, "leader-election-namespace", own, "namespace of the lease")
+	flag.StringVar(&s.inventoryNamespace, "inventory-namespace", own, "namespace of the BrokerInventory objects")
+	flag.StringVar(&s.watchNamespaces, "watch-namespaces", "", "namespaces to watch, separated by commas; empty for all")
+	flag.DurationVar(&s.interval, "interval", controllers.DefaultInterval, "time between two drift checks of a connection that names none")
+	logging := zap.Options{}
+	logging.BindFlags(flag.CommandLine)
+	flag.Parse()
+	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+
+	mgr, err := newManager(s)
+	if err != nil {
+		return err
+	}
+	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	return nil
+}
+
+func newManager(s settings) (manager.Manager, error) {
+	scheme := runtime.NewScheme()
+	if err := clientgoscheme.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the built-in kinds: %w", err)
+	}
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		return nil, fmt.Errorf("register the kinds of %s: %w", v1alpha1.GroupVersion, err)
+	}
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server's own priority and fairness paces clients; a second limit
+	// here would only make statuses late.
+	config.QPS = -1
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         cacheOptions(s.namespaces()),
+		Metrics:                       metricsserver.Options{BindAddress: s.metrics},
+		HealthProbeBindAddress:        s.probes,
+		LeaderElection:                s.elect,
+		LeaderElectionID:              "warrener-controller",
+		LeaderElectionNamespace:       s.electionNamespace,
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("set up the manager: %w", err)
+	}
+	identity, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("find the host name: %w", err)
+	}
+	err = controllers.Setup(mgr, controllers.Options{
+		InventoryNamespace: s.inventoryNamespace,
+		WatchNamespaces:    s.namespaces(),
+		Interval:           s.interval,
+		Identity:           fmt.Sprintf("%s/%d", identity, os.Getpid()),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return nil, fmt.Errorf("add the health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("caches", controllers.CachesSynced(mgr.GetCache())); err != nil {
+		return nil, fmt.Errorf("add the readiness check: %w", err)
+	}
+	return mgr, nil
+}
+
+func cacheOptions(namespaces []string) cache.Options {
+	options := cache.Options{
+		// managedFields are half of a small object, and nobody here reads them.
+		DefaultTransform: cache.TransformStripManagedFields(),
+	}
+	if len(namespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+		for _, namespace := range namespaces {
+			options.DefaultNamespaces[namespace] = cache.Config{}
+		}
+	}
+	return options
+}
+
+func (s settings) namespaces() []string {
+	return strings.FieldsFunc(s.watchNamespaces, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// ownNamespace is where the controller runs, as the Deployment tells it.
+func ownNamespace() string {
+	if namespace := os.Getenv("POD_NAMESPACE"); namespace != "" {
+		return namespace
+	}
+	return "warrener-system"
+}

@@ -1,0 +1,102 @@
+package controllers
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+)
+
+// standing is what a status says of an object or a connection, the same three
+// conditions for all kinds: Ready always, Reconciling or Stalled while true.
+type standing struct {
+	ready   metav1.ConditionStatus
+	reason  string
+	message string
+	stalled bool
+}
+
+// standingOf reads a verdict. Drift that is only reported leaves an object
+// Ready: its Drifted condition says the rest.
+func standingOf(v engine.Verdict) standing {
+	s := standing{ready: metav1.ConditionFalse, reason: v.Reason, message: v.Message, stalled: v.Stalled}
+	switch {
+	case v.Suspended:
+		s.ready = metav1.ConditionUnknown
+	case v.Ready:
+		s.ready = metav1.ConditionTrue
+	}
+	if v.Ready && len(v.Warnings) > 0 {
+		s.message += "; note: " + strings.Join(v.Warnings, "; ")
+	}
+	return s
+}
+
+// applyTo sets the conditions; times change only where a status does. The rules
+// are those of kstatus: Ready=False alone means "in progress" for ever, so one
+// of the other two stands beside it.
+func (s standing) applyTo(conditions *[]metav1.Condition, generation int64, now time.Time) {
+	set := func(kind string, status metav1.ConditionStatus) {
+		meta.SetStatusCondition(conditions, metav1.Condition{
+			Type: kind, Status: status, ObservedGeneration: generation,
+			Reason: s.reason, Message: clip(s.message), LastTransitionTime: metav1.NewTime(now),
+		})
+	}
+	set(v1alpha1.ConditionReady, s.ready)
+	reconciling := s.ready == metav1.ConditionFalse && !s.stalled
+	for kind, on := range map[string]bool{
+		v1alpha1.ConditionReconciling: reconciling,
+		v1alpha1.ConditionStalled:     s.ready == metav1.ConditionFalse && s.stalled,
+	} {
+		if on {
+			set(kind, metav1.ConditionTrue)
+		} else {
+			meta.RemoveStatusCondition(conditions, kind)
+		}
+	}
+	slices.SortFunc(*conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
+}
+
+// objectStatus is the status that a verdict makes of an object's present one.
+func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string, v engine.Verdict) v1alpha1.ObjectStatus {
+	after := before.DeepCopy()
+	after.ObservedGeneration = v.Owner.Generation
+	after.BrokerName = brokerName
+	if v.Owner.ReconcileAt != "" {
+		after.LastHandledReconcileAt = v.Owner.ReconcileAt
+	}
+	standingOf(v).applyTo(&after.Conditions, v.Owner.Generation, now)
+	if len(v.Drift) > 0 {
+		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
+			Type: v1alpha1.ConditionDrifted, Status: metav1.ConditionTrue, ObservedGeneration: v.Owner.Generation,
+			Reason: v1alpha1.ReasonDriftReported, Message: clip(strings.Join(v.Drift, "; ")), LastTransitionTime: metav1.NewTime(now),
+		})
+	} else {
+		meta.RemoveStatusCondition(&after.Conditions, v1alpha1.ConditionDrifted)
+	}
+	if v.KeepOwns {
+		return *after
+	}
+	after.Owns = nil
+	for _, id := range v.Owns {
+		if len(after.Owns) == v1alpha1.MaxOwns {
+			break
+		}
+		after.Owns = append(after.Owns, id.String())
+	}
+	return *after
+}
+
+// clip keeps a message within what the API server accepts of a condition.
+func clip(message string) string {
+	const most = 32768
+	if len(message) <= most {
+		return message
+	}
+	return strings.ToValidUTF8(message[:most-len("…")], "") + "…"
+}

@@ -1,0 +1,107 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// reportConnection writes the status of a connection, if it changed.
+func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.Connection, cluster *engine.Cluster) {
+	// Both lanes report; the later one must not work on the older status.
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	before := *c.GetStatus().DeepCopy()
+	if s.reported != nil && s.reportedUID == c.GetUID() {
+		before = *s.reported.DeepCopy()
+	}
+	after := s.status(before, c.GetGeneration(), cluster, time.Now())
+	if reflect.DeepEqual(before, after) {
+		return
+	}
+	patched := c.DeepCopyObject().(v1alpha1.Connection)
+	base := c.DeepCopyObject().(v1alpha1.Connection)
+	*base.GetStatus() = before
+	*patched.GetStatus() = after
+	if err := r.client.Status().Patch(ctx, patched, client.MergeFrom(base)); err != nil {
+		if client.IgnoreNotFound(err) != nil && ctx.Err() == nil {
+			r.log.Error(err, "status not written", "object", s.key.String())
+		}
+		return
+	}
+	s.reported, s.reportedUID = after.DeepCopy(), c.GetUID()
+	announce(r.events, c, before.Conditions, after.Conditions)
+	announceLeftBehind(r.events, c, before, after)
+}
+
+// status is what the session has to say of itself.
+func (s *session) status(before v1alpha1.ConnectionStatus, generation int64, cluster *engine.Cluster, now time.Time) v1alpha1.ConnectionStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	after := *before.DeepCopy()
+	after.ObservedGeneration = generation
+	if s.handled != "" {
+		after.LastHandledReconcileAt = s.handled
+	}
+	st := standing{ready: metav1.ConditionFalse, reason: v1alpha1.ReasonProgressing, message: "connecting"}
+	switch {
+	case s.trouble != nil && s.trouble.reason == v1alpha1.ReasonSuspended:
+		st = standing{ready: metav1.ConditionUnknown, reason: s.trouble.reason, message: s.trouble.message}
+	case s.trouble != nil:
+		st.reason, st.message, st.stalled = s.trouble.reason, s.trouble.message, s.trouble.stalled
+	case s.up:
+		st = standing{ready: metav1.ConditionTrue, reason: v1alpha1.ReasonSucceeded, message: s.describe()}
+		after.ClusterID, after.Version = s.clusterID, s.identity.version
+	}
+	st.applyTo(&after.Conditions, generation, now)
+	if cluster != nil {
+		s.countInto(&after, cluster)
+	}
+	return after
+}
+
+func (s *session) describe() string {
+	message := fmt.Sprintf("%s %s", strings.TrimSuffix(s.key.Kind, "Connection"), s.identity.version)
+	if s.identity.warning != "" {
+		message += "; note: " + s.identity.warning
+	}
+	return message
+}
+
+// countInto fills in what Warrener owns through the connection, and what it
+// owns of nobody's any more.
+func (s *session) countInto(status *v1alpha1.ConnectionStatus, cluster *engine.Cluster) {
+	status.Owned, status.PendingDeletions, status.LeftBehindCount, status.LeftBehind = 0, 0, 0, nil
+	owned, ended := cluster.Holdings(s.key)
+	status.Owned = int32(owned)
+	for _, entry := range ended {
+		if entry.LeftBehind == "" {
+			status.PendingDeletions++
+			continue
+		}
+		status.LeftBehindCount++
+		if len(status.LeftBehind) < v1alpha1.MaxLeftBehind {
+			status.LeftBehind = append(status.LeftBehind, leftBehindOf(entry))
+		}
+	}
+	label := s.key.String()
+	leftBehind.WithLabelValues(label).Set(float64(status.LeftBehindCount))
+	ownedObjects.WithLabelValues(label).Set(float64(status.Owned))
+}
+
+func leftBehindOf(entry topology.Entry) v1alpha1.LeftBehind {
+	out := v1alpha1.LeftBehind{Object: entry.ID.String(), Reason: entry.LeftBehind}
+	if len(entry.Owners) > 0 {
+		out.Owner = entry.Owners[0].String()
+	}
+	return out
+}

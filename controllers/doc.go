@@ -1,0 +1,17 @@
+// Package controllers watches the custom resources, keeps one engine.Cluster
+// per broker cluster, and writes statuses, events, metrics and the inventory.
+//
+// What happens to an event:
+//
+//	watch.go       notes whose object changed (intake) and queues its connection
+//	edits.go       the Edits lane: intake -> claims -> a pass over what is dirty
+//	sweep.go       the Sweep lane: connects, checks everything, in slices
+//	session.go     one connection: credentials, adapter, cluster, is it up?
+//	registry.go    all of them, and the clusters they reach
+//	dial.go        from a connection and its Secrets to an adapter
+//	status.go      verdicts -> status patches, by a bounded pool
+//	conditions.go  verdicts -> conditions, pure
+//	inventory.go   the engine's Store, in BrokerInventory objects
+//	events.go, metrics.go
+//	manager.go     wires it up; RBAC markers stand where the right is used
+package controllers

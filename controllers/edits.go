@@ -1,0 +1,203 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// linger is how long a connection that is gone still serves the deletions that
+// come with its own: a namespace takes its Secret, connection and objects away
+// in no particular order.
+const linger = time.Minute
+
+// edits runs the Edits lane of a connection: what changed, and what is due.
+func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (reconcile.Result, error) {
+	s := r.session(key)
+	c, err := r.connection(ctx, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	changed := r.intake.take(key)
+	broker, cluster, working := s.working()
+	if c == nil {
+		if err := r.explainMissing(ctx, key, changed); err != nil {
+			r.intake.giveBack(key, changed)
+			return reconcile.Result{}, err
+		}
+	}
+	if !working {
+		r.explainTrouble(ctx, s, c, changed)
+		r.intake.giveBack(key, changed)
+		return reconcile.Result{}, nil // the Sweep lane queues this again once it works
+	}
+	if err := r.takeIn(ctx, s, c, cluster, changed); err != nil {
+		r.intake.giveBack(key, changed)
+		return reconcile.Result{}, err
+	}
+	return r.pass(ctx, s, c, broker, cluster)
+}
+
+// takeIn turns what changed into claims.
+func (r *Registry) takeIn(ctx context.Context, s *session, c v1alpha1.Connection, cluster *engine.Cluster, changed map[topology.OwnerKey]*departure) error {
+	for owner, end := range changed {
+		object := newObject(owner.Kind)
+		err := r.client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, object)
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		here := err == nil && compile.ConnectionOf(object) == s.key
+		switch {
+		case here && c == nil:
+			// Without its connection an object is left as it is.
+		case here:
+			claim, err := r.claim(ctx, object, c, s)
+			if err != nil {
+				return err
+			}
+			cluster.SetClaim(claim)
+		default:
+			if err := r.takeOut(ctx, s, cluster, owner, end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeOut removes the claim of an object that is gone, or that names another
+// connection now. The policy that counts is the one of its final state.
+func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Cluster, owner topology.OwnerKey, end *departure) error {
+	witnessed := end != nil && end.last != nil
+	if witnessed {
+		last, err := r.claim(ctx, end.last, nil, s)
+		if err != nil {
+			return err
+		}
+		cluster.SetClaim(last)
+	}
+	if claim := cluster.Claim(owner); claim == nil || claim.Connection == s.key {
+		cluster.RemoveClaim(owner, witnessed)
+	}
+	return nil
+}
+
+// pass runs one pass and says when the next one is due.
+func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, broker engine.Broker, cluster *engine.Cluster) (reconcile.Result, error) {
+	start := time.Now()
+	report, err := cluster.Edits(ctx, r.engineSession(s, broker, cluster))
+	if report != nil {
+		r.publish(ctx, s, c, LaneEdits, report, cluster, time.Since(start))
+	}
+	if err != nil {
+		return r.passFailed(ctx, s, c, err)
+	}
+	if at, any := cluster.Next(s.key); any {
+		// Never busy: what is dirty at once still gathers for a moment.
+		return reconcile.Result{RequeueAfter: max(time.Until(at), 5*time.Millisecond)}, nil
+	}
+	return reconcile.Result{}, nil
+}
+
+func (r *Registry) engineSession(s *session, broker engine.Broker, cluster *engine.Cluster) engine.Session {
+	kind := v1alpha1.BrokerTypeRabbitMQ
+	if s.key.Kind == v1alpha1.KindKafkaConnection {
+		kind = v1alpha1.BrokerTypeKafka
+	}
+	return engine.Session{
+		Connection: s.key, Broker: broker,
+		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, kind) },
+	}
+}
+
+// publish makes known what a pass did.
+func (r *Registry) publish(ctx context.Context, s *session, c v1alpha1.Connection, lane Lane, report *engine.Report, cluster *engine.Cluster, took time.Duration) {
+	r.status.add(report.Verdicts)
+	countPass(s.key, lane, report, cluster, took)
+	if c == nil {
+		r.announceReport(nil, report)
+		return
+	}
+	r.announceReport(c, report)
+	if len(report.Ended) > 0 || len(report.Outcomes) > 0 {
+		r.reportConnection(ctx, s, c, cluster)
+	}
+}
+
+// passFailed sorts out errors that concern more than one object.
+func (r *Registry) passFailed(ctx context.Context, s *session, c v1alpha1.Connection, err error) (reconcile.Result, error) {
+	if isFenced(err) {
+		r.log.Info("the inventory has another writer; reading it again", "connection", s.key.String())
+		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
+	switch topology.ClassOf(err) {
+	case topology.ClassTransport, topology.ClassAuthentication, topology.ClassAccessDenied:
+		if c != nil {
+			r.troubled(ctx, s, c, err)
+		}
+		r.queue(Request{s.key, LaneSweep}, 0)
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, fmt.Errorf("%s: %w", s.key, err)
+}
+
+// explainMissing tells objects that their connection does not exist.
+func (r *Registry) explainMissing(ctx context.Context, key topology.ConnectionKey, changed map[topology.OwnerKey]*departure) error {
+	objects, err := r.objectsOf(ctx, key)
+	if err != nil {
+		return err
+	}
+	r.status.add(verdictsOn(objects, v1alpha1.ReasonConnectionNotFound,
+		fmt.Sprintf("%s does not exist: create it, or name another one in spec.connectionRef", key)))
+	if s := r.session(key); s.attached() == nil && len(objects) == 0 {
+		clear(changed) // nobody is left to be told, and nothing was ever made
+		r.drop(s)
+	}
+	return nil
+}
+
+// explainTrouble tells objects with news why nothing happens. Those that were
+// well keep their status until the trouble has lasted; see sweep.go.
+func (r *Registry) explainTrouble(ctx context.Context, s *session, c v1alpha1.Connection, changed map[topology.OwnerKey]*departure) {
+	if c == nil {
+		return
+	}
+	t, known := s.inTrouble()
+	if !known {
+		return // it is being connected
+	}
+	var objects []v1alpha1.Object
+	for owner := range changed {
+		if object := r.cached(owner); object != nil && object.GetStatus().ObservedGeneration != object.GetGeneration() {
+			objects = append(objects, object)
+		}
+	}
+	r.status.add(verdictsOn(objects, t.reason, troubleMessage(s.key, t)))
+}
+
+func troubleMessage(key topology.ConnectionKey, t trouble) string {
+	return fmt.Sprintf("%s: %s", key, t.message)
+}
+
+// verdictsOn gives the same verdict on many objects: something that none of
+// them can cure.
+func verdictsOn(objects []v1alpha1.Object, reason, message string) []engine.Verdict {
+	verdicts := make([]engine.Verdict, 0, len(objects))
+	for _, object := range objects {
+		verdicts = append(verdicts, engine.Verdict{
+			Owner: topology.Owner{
+				OwnerKey: keyOf(object), UID: string(object.GetUID()), Generation: object.GetGeneration(),
+			},
+			Reason: reason, Message: message, KeepOwns: true,
+		})
+	}
+	return verdicts
+}

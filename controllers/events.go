@@ -1,0 +1,118 @@
+package controllers
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// recorder writes Kubernetes events: on transitions and on every destructive
+// act, never per pass.
+type recorder interface {
+	Eventf(regarding, related runtime.Object, eventtype, reason, action, note string, args ...any)
+}
+
+// mostNote is the limit of the API server for the note of an event.
+const mostNote = 1024
+
+func record(r recorder, about runtime.Object, kind, reason, action, note string) {
+	if len(note) > mostNote {
+		note = note[:mostNote-len("…")] + "…"
+	}
+	r.Eventf(about, nil, kind, reason, action, "%s", note)
+}
+
+// announce tells what a status change means for people. Waiting for something
+// in the ordinary course of things is no Warning.
+func announce(r recorder, about runtime.Object, before, after []metav1.Condition) {
+	was, is := meta.FindStatusCondition(before, v1alpha1.ConditionReady), meta.FindStatusCondition(after, v1alpha1.ConditionReady)
+	if is == nil || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	switch {
+	case is.Status == metav1.ConditionTrue:
+		record(r, about, corev1.EventTypeNormal, is.Reason, "Reconcile", is.Message)
+	case meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled), alarming[is.Reason]:
+		record(r, about, corev1.EventTypeWarning, is.Reason, "Reconcile", is.Message)
+	default:
+		// Progressing, waiting for a dependency: the status says it, and it
+		// passes.
+	}
+}
+
+// alarming reasons are worth a Warning although the object itself is not at
+// fault.
+var alarming = map[string]bool{
+	v1alpha1.ReasonAuthenticationFailed:  true,
+	v1alpha1.ReasonAccessDenied:          true,
+	v1alpha1.ReasonConnectionUnavailable: true,
+	v1alpha1.ReasonRefNotPermitted:       true,
+	v1alpha1.ReasonClusterChanged:        true,
+}
+
+// announceObject is announce for objects. That their connection is away is the
+// connection's event, not theirs.
+func announceObject(r recorder, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
+	if is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady); is != nil {
+		switch is.Reason {
+		case v1alpha1.ReasonConnectionUnavailable, v1alpha1.ReasonAuthenticationFailed:
+			return
+		}
+	}
+	announce(r, object, before.Conditions, after.Conditions)
+}
+
+// announceReport tells what a pass did that people did not ask for in so many
+// words.
+func (r *Registry) announceReport(connection runtime.Object, report *engine.Report) {
+	for owner, ids := range report.Corrected {
+		if object := r.cached(owner); object != nil {
+			record(r.events, object, corev1.EventTypeNormal, v1alpha1.ReasonDriftCorrected, "Correct",
+				"changed by somebody else and put right: "+engine.Describe(ids))
+		}
+	}
+	for owner, ids := range report.Adopted {
+		if object := r.cached(owner); object != nil {
+			record(r.events, object, corev1.EventTypeNormal, v1alpha1.ReasonAdopted, "Adopt",
+				"existed already and is managed from now on: "+engine.Describe(ids))
+		}
+	}
+	if connection == nil {
+		return
+	}
+	deleted := map[topology.OwnerKey][]topology.ID{}
+	for _, outcome := range report.Outcomes {
+		step := outcome.Step
+		if step.Verb == topology.VerbDelete && outcome.Err == nil && len(step.Owners) > 0 {
+			deleted[step.Owners[0]] = append(deleted[step.Owners[0]], step.ID)
+		}
+	}
+	for owner, ids := range deleted {
+		record(r.events, connection, corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete",
+			fmt.Sprintf("deleted for %s: %s", owner, engine.Describe(ids)))
+	}
+}
+
+// announceLeftBehind warns of broker objects that stay although their custom
+// resource is gone, once when they come to stay.
+func announceLeftBehind(r recorder, c v1alpha1.Connection, before, after v1alpha1.ConnectionStatus) {
+	known := map[v1alpha1.LeftBehind]bool{}
+	for _, entry := range before.LeftBehind {
+		known[entry] = true
+	}
+	for _, entry := range after.LeftBehind {
+		if !known[entry] {
+			record(r, c, corev1.EventTypeWarning, v1alpha1.ReasonLeftBehind, "Delete",
+				fmt.Sprintf("%s of %s stays on the broker: %s", entry.Object, entry.Owner, entry.Reason))
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// +kubebuilder:rbac:groups=topology.warrener.dev,resources=brokerinventories,namespace=warrener-system,verbs=get;list;create;update;delete
+
+const (
+	// shardBytes bounds a shard, so that one write stays a small write. etcd's
+	// own limit is 1.5 MiB an object.
+	shardBytes = 100 << 10
+
+	labelCluster = "topology.warrener.dev/cluster"
+)
+
+// inventoryStore is an engine.Store in BrokerInventory objects: numbered
+// shards, filled one after the other, so that a wave of creates writes one or
+// two of them. Every write is a compare-and-swap on the shard; Load rewrites
+// all of them, and so fences off whoever loaded before. The engine calls it
+// from one goroutine at a time.
+type inventoryStore struct {
+	client    client.Client
+	reader    client.Reader // uncached
+	namespace string
+	holder    string
+	broker    v1alpha1.BrokerType
+	clusterID string
+
+	shards []*shard
+	where  map[topology.ID]int // shard of each entry
+}
+
+// shard is one BrokerInventory as it was last read or written.
+type shard struct {
+	object  *v1alpha1.BrokerInventory
+	entries map[topology.ID]topology.Entry
+	bytes   int
+}
+
+var _ engine.Store = (*inventoryStore)(nil)
+
+// clusterLabel makes a label value and object name part of any cluster id.
+func clusterLabel(clusterID string) string {
+	sum := sha256.Sum256([]byte(clusterID))
+	return hex.EncodeToString(sum[:8])
+}
+
+func (s *inventoryStore) shardName(n int) string {
+	return fmt.Sprintf("%s-%s-%d", strings.ToLower(string(s.broker)), clusterLabel(s.clusterID), n)
+}
+
+// Load implements engine.Store.
+func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, error) {
+	var list v1alpha1.BrokerInventoryList
+	if err := s.reader.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{labelCluster: clusterLabel(s.clusterID)}); err != nil {
+		return nil, fmt.Errorf("read the inventory of cluster %s: %w", s.clusterID, err)
+	}
+	s.shards, s.where = nil, map[topology.ID]int{}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.BrokerInventory) int { return cmp.Compare(a.Shard, b.Shard) })
+	inventory := topology.Inventory{}
+	for i := range list.Items {
+		object := &list.Items[i]
+		if object.ClusterID != s.clusterID || object.BrokerType != s.broker {
+			continue // an inventory holds for the cluster in it and for no other
+		}
+		object.Holder = s.holder
+		if err := s.update(ctx, object); err != nil {
+			return nil, err
+		}
+		sh := &shard{object: object, entries: map[topology.ID]topology.Entry{}}
+		for _, stored := range object.Entries {
+			entry := s.entryOf(stored)
+			sh.entries[entry.ID] = entry
+			sh.bytes += weigh(entry)
+			s.where[entry.ID] = len(s.shards)
+			inventory[entry.ID] = entry
+		}
+		s.shards = append(s.shards, sh)
+	}
+	return inventory, nil
+}
+
+// Write implements engine.Store.
+func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop []topology.ID) error {
+	touched := map[int]bool{}
+	for _, id := range drop {
+		n, ok := s.where[id]
+		if !ok {
+			continue
+		}
+		s.remove(n, id)
+		touched[n] = true
+	}
+	for _, entry := range put {
+		n, known := s.where[entry.ID]
+		if known {
+			s.remove(n, entry.ID)
+		} else {
+			n = s.roomFor(weigh(entry))
+		}
+		sh := s.shards[n]
+		sh.entries[entry.ID] = entry
+		sh.bytes += weigh(entry)
+		s.where[entry.ID] = n
+		touched[n] = true
+	}
+	return s.flush(ctx, touched)
+}
+
+func (s *inventoryStore) remove(n int, id topology.ID) {
+	s.shards[n].bytes -= weigh(s.shards[n].entries[id])
+	delete(s.shards[n].entries, id)
+	delete(s.where, id)
+}
+
+// roomFor finds a shard that can take an entry, or starts a new one.
+func (s *inventoryStore) roomFor(bytes int) int {
+	for n := len(s.shards) - 1; n >= 0; n-- {
+		if s.shards[n].bytes+bytes <= shardBytes {
+			return n
+		}
+	}
+	n := len(s.shards)
+	s.shards = append(s.shards, &shard{entries: map[topology.ID]topology.Entry{}, object: &v1alpha1.BrokerInventory{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: s.namespace, Name: s.shardName(n),
+			Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)},
+		},
+		ClusterID: s.clusterID, BrokerType: s.broker, Shard: int32(n), Holder: s.holder,
+	}})
+	return n
+}
+
+// flush writes the touched shards, the first one first: it counts the others,
+// so that a process which has been fenced off cannot add one either.
+func (s *inventoryStore) flush(ctx context.Context, touched map[int]bool) error {
+	if len(s.shards) > 0 && int(s.shards[0].object.Shards) != len(s.shards) {
+		touched[0] = true
+	}
+	for n, sh := range s.shards {
+		if !touched[n] {
+			continue
+		}
+		if n == 0 {
+			sh.object.Shards = int32(len(s.shards))
+		}
+		sh.object.Entries = s.stored(sh)
+		if err := s.save(ctx, sh.object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *inventoryStore) save(ctx context.Context, object *v1alpha1.BrokerInventory) error {
+	if object.ResourceVersion != "" {
+		return s.update(ctx, object)
+	}
+	err := s.client.Create(ctx, object)
+	if apierrors.IsAlreadyExists(err) {
+		return engine.ErrFenced
+	}
+	if err != nil {
+		return fmt.Errorf("create BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+func (s *inventoryStore) update(ctx context.Context, object *v1alpha1.BrokerInventory) error {
+	err := s.client.Update(ctx, object)
+	switch {
+	case apierrors.IsConflict(err) || apierrors.IsNotFound(err):
+		return engine.ErrFenced
+	case err != nil:
+		return fmt.Errorf("write BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
+	}
+	return nil
+}
+
+func (s *inventoryStore) stored(sh *shard) []v1alpha1.InventoryEntry {
+	out := make([]v1alpha1.InventoryEntry, 0, len(sh.entries))
+	for _, entry := range sh.entries {
+		stored := v1alpha1.InventoryEntry{
+			Kind: string(entry.ID.Kind), Scope: entry.ID.Scope, Name: entry.ID.Name,
+			DeletionPolicy: v1alpha1.DeletionPolicy(entry.Deletion),
+			Connection:     v1alpha1.InventoryConnection{Namespace: entry.Connection.Namespace, Name: entry.Connection.Name},
+			LeftBehind:     entry.LeftBehind, HandOverTo: entry.HandOverTo, Fields: entry.Fields,
+		}
+		for _, owner := range entry.Owners {
+			stored.Owners = append(stored.Owners, v1alpha1.InventoryOwner{Kind: owner.Kind, Namespace: owner.Namespace, Name: owner.Name})
+		}
+		out = append(out, stored)
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.InventoryEntry) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func (s *inventoryStore) entryOf(stored v1alpha1.InventoryEntry) topology.Entry {
+	entry := topology.Entry{
+		ID:       topology.ID{Kind: topology.Kind(stored.Kind), Scope: stored.Scope, Name: stored.Name},
+		Deletion: topology.DeletionPolicy(stored.DeletionPolicy),
+		Connection: topology.ConnectionKey{
+			Kind: string(s.broker) + "Connection", Namespace: stored.Connection.Namespace, Name: stored.Connection.Name,
+		},
+		LeftBehind: stored.LeftBehind, HandOverTo: stored.HandOverTo, Fields: stored.Fields,
+	}
+	for _, owner := range stored.Owners {
+		entry.Owners = append(entry.Owners, topology.OwnerKey{Kind: owner.Kind, Namespace: owner.Namespace, Name: owner.Name})
+	}
+	slices.SortFunc(entry.Owners, topology.OwnerKey.Compare)
+	return entry
+}
+
+// weigh estimates the bytes of an entry as JSON, generously.
+func weigh(entry topology.Entry) int {
+	const keys = 160 // the names of the fields, quotes and commas
+	n := keys + len(entry.ID.Kind) + len(entry.ID.Scope) + len(entry.ID.Name) +
+		len(entry.Connection.Namespace) + len(entry.Connection.Name) + len(entry.LeftBehind) + len(entry.HandOverTo)
+	for _, owner := range entry.Owners {
+		n += 48 + len(owner.Kind) + len(owner.Namespace) + len(owner.Name)
+	}
+	for _, field := range entry.Fields {
+		n += len(field) + 3
+	}
+	return n
+}

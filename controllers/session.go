@@ -1,0 +1,113 @@
+package controllers
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// session is one connection over time: its adapter, the cluster behind it, and
+// whether it works. Both lanes use it; the Sweep lane alone changes the adapter.
+type session struct {
+	key topology.ConnectionKey
+
+	mu          sync.Mutex
+	adapter     adapter
+	fingerprint string
+	cluster     *engine.Cluster
+	clusterID   string
+	// virtualHost of objects that name none, as it was when the connection was
+	// last read: also when the connection is gone.
+	virtualHost string
+	generation  int64
+	handled     string // the last annotation reconcile-at that was answered
+	identity    identity
+	up          bool
+	trouble     *trouble
+	// gone is when the connection resource was found to be deleted.
+	gone time.Time
+
+	// reporting guards the last status that was written; see reportConnection.
+	reporting   sync.Mutex
+	reported    *v1alpha1.ConnectionStatus
+	reportedUID types.UID
+}
+
+// trouble is why a session does not work.
+type trouble struct {
+	reason  string
+	message string
+	stalled bool
+	since   time.Time
+	tries   int
+	// told: the objects' statuses say so too.
+	told bool
+}
+
+// working returns what a pass needs, if the session works.
+func (s *session) working() (adapter, *engine.Cluster, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.adapter, s.cluster, s.up && s.cluster != nil
+}
+
+// defaults returns what the connection gives to the objects that use it.
+func (s *session) defaults() compile.ConnectionDefaults {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return compile.ConnectionDefaults{Key: s.key, VirtualHost: s.virtualHost}
+}
+
+// attached returns the cluster, also while the session does not work.
+func (s *session) attached() *engine.Cluster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cluster
+}
+
+// inTrouble returns what is wrong, if anything is.
+func (s *session) inTrouble() (trouble, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble == nil {
+		return trouble{}, false
+	}
+	return *s.trouble, true
+}
+
+// fail notes trouble and returns it; news says whether it is another one than
+// before.
+func (s *session) fail(reason, message string, stalled bool, now time.Time) (t trouble, news bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.up = false
+	if s.trouble == nil {
+		s.trouble = &trouble{since: now}
+	}
+	news = s.trouble.reason != reason || s.trouble.message != message
+	s.trouble.reason, s.trouble.message, s.trouble.stalled = reason, message, stalled
+	s.trouble.tries++
+	return *s.trouble, news
+}
+
+// recover notes that the session works; it tells whether that is news.
+func (s *session) recover() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := !s.up
+	s.up, s.trouble = true, nil
+	return news
+}
+
+// closeLater gives passes that still use an adapter the time to end.
+func closeLater(a adapter) {
+	if a != nil {
+		time.AfterFunc(30*time.Second, a.Close)
+	}
+}

@@ -1,0 +1,214 @@
+package controllers
+
+import (
+	"context"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// +kubebuilder:rbac:groups=topology.warrener.dev,resources=virtualhosts/status;exchanges/status;queues/status;exchangebindings/status;topics/status;rabbitmqconnections/status;kafkaconnections/status,verbs=patch
+
+// statusWriters patch statuses at the same time. The API server on two cores
+// is busy with 16; more only queue there.
+const statusWriters = 16
+
+// statusWriter writes verdicts while the passes go on. The latest verdict of an
+// object wins; one that changes nothing is not written.
+type statusWriter struct {
+	client client.Client
+	log    logr.Logger
+	clock  engine.Clock
+	// retry is called for an object whose patch failed for good.
+	retry func(topology.OwnerKey)
+	// transition is told of every verdict that changed Ready or its reason.
+	transition func(object v1alpha1.Object, before, after v1alpha1.ObjectStatus)
+
+	mu      sync.Mutex
+	wake    *sync.Cond
+	latest  map[topology.OwnerKey]engine.Verdict
+	order   []topology.OwnerKey
+	busy    map[topology.OwnerKey]bool
+	stopped bool
+	// recent statuses are newer than the cache's copy of the object.
+	recent map[topology.OwnerKey]recentStatus
+}
+
+type recentStatus struct {
+	uid     types.UID
+	version uint64
+	status  v1alpha1.ObjectStatus
+}
+
+func newStatusWriter(c client.Client, log logr.Logger, clock engine.Clock) *statusWriter {
+	w := &statusWriter{
+		client: c, log: log, clock: clock,
+		latest: map[topology.OwnerKey]engine.Verdict{},
+		busy:   map[topology.OwnerKey]bool{},
+		recent: map[topology.OwnerKey]recentStatus{},
+	}
+	w.wake = sync.NewCond(&w.mu)
+	return w
+}
+
+// Start implements manager.Runnable.
+func (w *statusWriter) Start(ctx context.Context) error {
+	var workers sync.WaitGroup
+	for range statusWriters {
+		workers.Go(func() { w.work(ctx) })
+	}
+	<-ctx.Done()
+	w.mu.Lock()
+	w.stopped = true
+	w.wake.Broadcast()
+	w.mu.Unlock()
+	workers.Wait()
+	return nil
+}
+
+// add queues verdicts.
+func (w *statusWriter) add(verdicts []engine.Verdict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range verdicts {
+		key := v.Owner.OwnerKey
+		if _, queued := w.latest[key]; !queued {
+			w.order = append(w.order, key)
+		}
+		w.latest[key] = v
+	}
+	w.wake.Broadcast()
+}
+
+// next waits for a verdict whose object no other worker has in hand.
+func (w *statusWriter) next() (engine.Verdict, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for {
+		if w.stopped {
+			return engine.Verdict{}, false
+		}
+		for i, key := range w.order {
+			if w.busy[key] {
+				continue
+			}
+			w.order = slices.Delete(w.order, i, i+1)
+			v := w.latest[key]
+			delete(w.latest, key)
+			w.busy[key] = true
+			return v, true
+		}
+		w.wake.Wait()
+	}
+}
+
+func (w *statusWriter) work(ctx context.Context) {
+	for {
+		v, ok := w.next()
+		if !ok {
+			return
+		}
+		if err := w.write(ctx, v); err != nil && ctx.Err() == nil {
+			w.log.Error(err, "status not written", "object", v.Owner.OwnerKey.String())
+			time.AfterFunc(time.Second, func() { w.retry(v.Owner.OwnerKey) })
+		}
+		w.mu.Lock()
+		delete(w.busy, v.Owner.OwnerKey)
+		w.wake.Signal()
+		w.mu.Unlock()
+	}
+}
+
+// write patches one status, unless it says so already.
+func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
+	key := v.Owner.OwnerKey
+	object := newObject(key.Kind)
+	if err := w.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if string(object.GetUID()) != v.Owner.UID {
+		return nil // another object by now, with a verdict of its own to come
+	}
+	before := w.present(key, object)
+	after := objectStatus(w.clock(), before, object.BrokerName(), v)
+	if reflect.DeepEqual(before, after) {
+		return nil
+	}
+	base := object.DeepCopyObject().(v1alpha1.Object)
+	*base.GetStatus() = before
+	*object.GetStatus() = after
+	err := w.client.Status().Patch(ctx, object, client.MergeFrom(base))
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	w.remember(key, object, after)
+	w.transition(object, before, after)
+	return nil
+}
+
+// present is the status as it is on the server, as far as is known: the
+// cache's, or our own last word if that is newer.
+func (w *statusWriter) present(key topology.OwnerKey, object v1alpha1.Object) v1alpha1.ObjectStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	own, ok := w.recent[key]
+	if !ok {
+		return *object.GetStatus().DeepCopy()
+	}
+	if own.uid != object.GetUID() || version(object) >= own.version {
+		delete(w.recent, key) // the cache has caught up
+		return *object.GetStatus().DeepCopy()
+	}
+	return *own.status.DeepCopy()
+}
+
+func (w *statusWriter) remember(key topology.OwnerKey, object v1alpha1.Object, status v1alpha1.ObjectStatus) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.recent[key] = recentStatus{uid: object.GetUID(), version: version(object), status: status}
+}
+
+// version reads a resource version as the number that it is: the API promises
+// since Kubernetes 1.35 that two of one resource can be compared, and every
+// server before it behaved so.
+func version(object client.Object) uint64 {
+	n, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return 0 // never newer than the cache
+	}
+	return n
+}
+
+// newObject makes an empty object of a kind.
+func newObject(kind string) v1alpha1.Object {
+	for _, object := range v1alpha1.NewObjects() {
+		if object.KindName() == kind {
+			return object
+		}
+	}
+	return nil
+}
+
+// newConnection makes an empty connection of a kind.
+func newConnection(kind string) v1alpha1.Connection {
+	for _, connection := range v1alpha1.NewConnections() {
+		if connection.KindName() == kind {
+			return connection
+		}
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+const (
+	// longestProbe is the longest wait between two attempts to reach a broker:
+	// everything is to be Ready within ten seconds of its return.
+	longestProbe = 5 * time.Second
+	// authRetry is how soon corrected credentials are noticed.
+	authRetry = 5 * time.Second
+	// grace is how long a broker may be away before the statuses of objects
+	// that were Ready say so too: a restart must not rewrite ten thousand of
+	// them twice.
+	grace = time.Minute
+)
+
+// sweep runs the Sweep lane of a connection: credentials, is the broker there,
+// is it the same cluster, is everything as declared.
+func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (reconcile.Result, error) {
+	s := r.session(key)
+	c, err := r.connection(ctx, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if c == nil {
+		return r.lingering(s), nil
+	}
+	if c.IsSuspended() {
+		r.suspend(ctx, s, c)
+		return reconcile.Result{}, nil
+	}
+	requested := c.GetAnnotations()[v1alpha1.AnnotationReconcileAt]
+	fresh, err := r.connect(ctx, s, c)
+	if err != nil {
+		return r.retryConnect(r.troubled(ctx, s, c, err)), nil
+	}
+	broker, cluster, _ := s.working()
+	if fresh {
+		cluster.RetryNow()
+		if err := r.takeInAll(ctx, s, c); err != nil {
+			return reconcile.Result{}, err
+		}
+		r.queue(Request{key, LaneEdits}, 0)
+	}
+	connectionUp.WithLabelValues(key.String()).Set(1)
+	if err := r.sweepSlices(ctx, s, c, broker, cluster); err != nil {
+		if result, err := r.passFailed(ctx, s, c, err); err != nil || result.RequeueAfter > 0 {
+			return result, err
+		}
+		return r.retryConnect(s.troubleOrZero()), nil
+	}
+	s.answered(requested)
+	r.reportConnection(ctx, s, c, cluster)
+	return reconcile.Result{RequeueAfter: r.intervalOf(c)}, nil
+}
+
+// sweepSlices checks everything on the connection.
+func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker engine.Broker, cluster *engine.Cluster) error {
+	start := time.Now()
+	sweep, err := cluster.BeginSweep(ctx, r.engineSession(s, broker, cluster))
+	if err != nil {
+		return err
+	}
+	held := map[plan.Reason]int{}
+	for !sweep.Done() {
+		report, err := sweep.Slice(ctx)
+		if report != nil {
+			r.publish(ctx, s, c, LaneSweep, report, cluster, time.Since(start))
+			for reason, n := range report.Held {
+				held[reason] += n
+			}
+		}
+		if err != nil {
+			return err
+		}
+		start = time.Now()
+	}
+	if at, any := cluster.Next(s.key); any {
+		r.queue(Request{s.key, LaneEdits}, max(time.Until(at), 0))
+	}
+	countHeld(s.key, held)
+	return nil
+}
+
+// connect makes sure that the session has an adapter with the credentials of
+// this moment, and that the broker behind it answers and is the one it was.
+// fresh says that everything must be looked at anew.
+func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connection) (fresh bool, err error) {
+	m, err := readMaterial(ctx, r.reader, c)
+	if err != nil {
+		return false, err
+	}
+	if err := s.redial(c, m); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	probed := s.adapter
+	s.mu.Unlock()
+	who, err := probed.probe(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := clusterChanged(c, who.clusterID); err != nil {
+		return false, err
+	}
+	cluster := r.cluster(c.BrokerType(), who.clusterID)
+	s.mu.Lock()
+	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
+		c.GetAllowedNamespaces().From == v1alpha1.NamespacesFromSelector // labels may have changed
+	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
+	s.generation = c.GetGeneration()
+	s.mu.Unlock()
+	return s.recover() || fresh, nil
+}
+
+// redial replaces the adapter if anything that it is built from has changed.
+func (s *session) redial(c v1alpha1.Connection, m material) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = time.Time{}
+	if rabbit, ok := c.(*v1alpha1.RabbitMQConnection); ok {
+		s.virtualHost = rabbit.GetVirtualHost()
+	}
+	if s.adapter != nil && s.fingerprint == m.fingerprint {
+		return nil
+	}
+	next, err := dial(c, m, countRequests(s.key))
+	if err != nil {
+		return err
+	}
+	closeLater(s.adapter)
+	s.adapter, s.fingerprint = next, m.fingerprint
+	return nil
+}
+
+// changedCluster says that a connection reaches another cluster than before.
+type changedCluster struct{ was, is string }
+
+func (e *changedCluster) Error() string {
+	return fmt.Sprintf("it reached cluster %s and now reaches %s; nothing is written there until the annotation %s: %s is set",
+		e.was, e.is, v1alpha1.AnnotationAcceptCluster, e.is)
+}
+
+// clusterChanged compares with the cluster in the status: a DNS entry that
+// moved must not lead to a second topology, or to deletions in the wrong place.
+func clusterChanged(c v1alpha1.Connection, id string) error {
+	was := c.GetStatus().ClusterID
+	if was == "" || was == id || c.GetAnnotations()[v1alpha1.AnnotationAcceptCluster] == id {
+		return nil
+	}
+	return &changedCluster{was: was, is: id}
+}
+
+// takeInAll notes all objects of a connection for the Edits lane.
+func (r *Registry) takeInAll(ctx context.Context, s *session, c v1alpha1.Connection) error {
+	objects, err := r.objectsOf(ctx, keyOfConnection(c))
+	if err != nil {
+		return err
+	}
+	known := map[topology.OwnerKey]*departure{}
+	for _, object := range objects {
+		known[keyOf(object)] = nil
+	}
+	r.intake.giveBack(s.key, known)
+	return nil
+}
+
+// lingering keeps the session of a connection that is gone for a moment, then
+// drops it. What could not be deleted by then stays in the inventory.
+func (r *Registry) lingering(s *session) reconcile.Result {
+	s.mu.Lock()
+	if s.gone.IsZero() {
+		s.gone = time.Now()
+	}
+	rest := linger - time.Since(s.gone)
+	s.mu.Unlock()
+	if rest > 0 {
+		return reconcile.Result{RequeueAfter: rest}
+	}
+	r.drop(s)
+	return reconcile.Result{}
+}
+
+// suspend stops all work on a connection.
+func (r *Registry) suspend(ctx context.Context, s *session, c v1alpha1.Connection) {
+	s.fail(v1alpha1.ReasonSuspended, "suspended: nothing is read or written until spec.suspend is false", false, time.Now())
+	r.reportConnection(ctx, s, c, s.attached())
+}
+
+// troubled notes what is wrong with a connection and makes it known: in its own
+// status at once, in those of its objects once it has lasted.
+func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connection, err error) trouble {
+	reason, stalled := troubleReason(err)
+	t, news := s.fail(reason, err.Error(), stalled, time.Now())
+	connectionUp.WithLabelValues(s.key.String()).Set(0)
+	r.reportConnection(ctx, s, c, s.attached())
+	if news {
+		r.log.Info("connection does not work", "connection", s.key.String(), "reason", t.reason, "message", t.message)
+		r.queue(Request{s.key, LaneEdits}, 0) // objects with news are told at once
+	}
+	if !t.told && time.Since(t.since) >= grace {
+		if objects, err := r.objectsOf(ctx, s.key); err == nil {
+			r.status.add(verdictsOn(objects, t.reason, troubleMessage(s.key, t)))
+			s.told()
+		}
+	}
+	return t
+}
+
+func troubleReason(err error) (reason string, stalled bool) {
+	if _, ok := errors.AsType[*missingMaterial](err); ok {
+		return v1alpha1.ReasonSecretNotFound, false
+	}
+	if _, ok := errors.AsType[*badMaterial](err); ok {
+		return v1alpha1.ReasonInvalidSpec, true
+	}
+	if _, ok := errors.AsType[*changedCluster](err); ok {
+		return v1alpha1.ReasonClusterChanged, true
+	}
+	switch topology.ClassOf(err) {
+	case topology.ClassAuthentication:
+		return v1alpha1.ReasonAuthenticationFailed, false
+	case topology.ClassAccessDenied:
+		return v1alpha1.ReasonAccessDenied, false
+	}
+	return v1alpha1.ReasonConnectionUnavailable, false
+}
+
+// retryConnect paces attempts: soon at first, then every few seconds.
+func (r *Registry) retryConnect(t trouble) reconcile.Result {
+	switch t.reason {
+	case v1alpha1.ReasonConnectionUnavailable:
+		wait := min(250*time.Millisecond<<min(t.tries, 6), longestProbe)
+		return reconcile.Result{RequeueAfter: wait/2 + rand.N(wait/2)}
+	case v1alpha1.ReasonInvalidSpec:
+		// Secrets are not watched, so a corrected one is found by looking.
+		return reconcile.Result{RequeueAfter: 6 * authRetry}
+	}
+	return reconcile.Result{RequeueAfter: authRetry - rand.N(time.Second)}
+}
+
+func (s *session) told() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.trouble != nil {
+		s.trouble.told = true
+	}
+}
+
+func (s *session) troubleOrZero() trouble {
+	t, _ := s.inTrouble()
+	return t
+}
+
+func (s *session) answered(requested string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handled = requested
+}
+
+// intervalOf is the time until the next sweep, up to a tenth less so that many
+// connections do not sweep in step.
+func (r *Registry) intervalOf(c v1alpha1.Connection) time.Duration {
+	interval := r.options.Interval
+	if own := c.GetInterval(); own != nil {
+		interval = own.Duration
+	}
+	return interval - rand.N(interval/10+1)
+}

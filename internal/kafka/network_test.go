@@ -1,0 +1,177 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"net"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/harness"
+)
+
+// inMemory is a cluster for faults that no real broker produces on demand. It
+// proves nothing about Kafka.
+func inMemory(t *testing.T, options ...kfake.Opt) (*kfake.Cluster, []string) {
+	t.Helper()
+	cluster, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, options...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	return cluster, cluster.ListenAddrs()
+}
+
+// closedPort is an address where nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// silent accepts connections and never answers.
+func silent(t *testing.T) string {
+	t.Helper()
+	proxy := harness.NewProxy(t, "")
+	proxy.Blackhole()
+	return proxy.Addr()
+}
+
+func TestUnreachable(t *testing.T) {
+	_, alive := inMemory(t)
+	closed, mute := closedPort(t), silent(t)
+	swallow := func(ctx context.Context, network, address string) (net.Conn, error) {
+		if address == alive[0] {
+			return new(net.Dialer).DialContext(ctx, network, address)
+		}
+		<-ctx.Done() // what a dial does when SYN packets are dropped
+		return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+	}
+	for name, c := range map[string]struct {
+		reason  string
+		options Options
+		limit   time.Duration
+		words   []string // nil: it works
+	}{
+		"Refused":    {"nobody listens", Options{BootstrapServers: []string{closed}}, time.Second, []string{"connection refused by " + closed}},
+		"Unresolved": {"no such host", Options{BootstrapServers: []string{"kafka.invalid:9092"}}, 3 * time.Second, []string{"cannot resolve kafka.invalid"}},
+		"Silent":     {"connected, and no answer", Options{BootstrapServers: []string{mute}, Timeout: time.Second}, 2 * time.Second, []string{"no answer within 1s from " + mute}},
+		"Swallowed":  {"the dial is never answered", Options{BootstrapServers: []string{"10.255.255.1:9092"}, Timeout: time.Second, Dialer: swallow}, 2 * time.Second, []string{"no answer from 10.255.255.1:9092"}},
+		"OneOfTwo":   {"one bootstrap server is down", Options{BootstrapServers: []string{closed, alive[0]}}, 2 * time.Second, nil},
+		"OneMute":    {"one bootstrap server drops packets", Options{BootstrapServers: []string{"10.255.255.1:9092", alive[0]}, Timeout: 3 * time.Second, Dialer: swallow}, 3 * time.Second, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := connect(t, c.options)
+			started := time.Now()
+			_, err := b.Probe(t.Context())
+			if took := time.Since(started); took > c.limit {
+				t.Errorf("%s: took %s, want at most %s", c.reason, took, c.limit)
+			}
+			if c.words == nil {
+				(*failure)(nil).check(t, c.reason, err)
+				return
+			}
+			want := &failure{Class: topology.ClassTransport, Operation: "connect", Words: c.words}
+			want.check(t, c.reason, err)
+			outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbCreate, ID: topology.TopicID("t"), Want: &topology.Topic{Name: "t"}}})[0]
+			want = &failure{Class: topology.ClassTransport, Operation: opCreate, Words: []string{"topic t: "}}
+			want.check(t, c.reason+", and so is every step", outcome.Err)
+		})
+	}
+}
+
+func TestAdvertisedElsewhere(t *testing.T) {
+	cluster, bootstrap := inMemory(t, kfake.NumBrokers(2))
+	_ = cluster
+	entrance := harness.NewProxy(t, bootstrap[0])
+	b := connect(t, Options{
+		BootstrapServers: []string{entrance.Addr()}, Timeout: 2 * time.Second,
+		Dialer: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if address != entrance.Addr() {
+				address = closedPort(t)
+			}
+			return new(net.Dialer).DialContext(ctx, network, address)
+		},
+	})
+	if _, err := b.Probe(t.Context()); err != nil {
+		(&failure{Class: topology.ClassTransport, Words: []string{"advertised.listeners"}}).check(t, "a probe may notice", err)
+	}
+	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbCreate, ID: topology.TopicID("t"), Want: &topology.Topic{Name: "t"}}})[0]
+	(&failure{Class: topology.ClassTransport, Words: []string{"advertised.listeners"}}).
+		check(t, "the bootstrap server answers, and sends clients where they cannot go", outcome.Err)
+}
+
+func TestCallerGivesUp(t *testing.T) {
+	b := connect(t, Options{BootstrapServers: []string{silent(t)}})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	started := time.Now()
+	_, err := b.Observe(ctx, topology.Selection{All: true})
+	if took := time.Since(started); took > time.Second {
+		t.Errorf("the caller's deadline was 200 ms, the answer took %s", took)
+	}
+	(&failure{Class: topology.ClassTransport, Words: []string{"no answer within"}}).check(t, "deadline", err)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the cause is lost: %v", err)
+	}
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	_, err = b.Probe(stopped)
+	(&failure{Class: topology.ClassTransport, Words: []string{"cancelled"}}).check(t, "cancelled", err)
+}
+
+func TestBrokerComesBack(t *testing.T) {
+	_, bootstrap := inMemory(t)
+	entrance := harness.NewProxy(t, bootstrap[0])
+	var seen requests
+	b := connect(t, Options{
+		BootstrapServers: []string{entrance.Addr()}, Timeout: time.Second, OnRequest: seen.observe,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, entrance.Addr())
+		},
+	})
+	probe := func() error { _, err := b.Probe(t.Context()); return err }
+	if err := probe(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(){"Refuse": entrance.Refuse, "Blackhole": entrance.Blackhole} {
+		change()
+		if err := probe(); topology.ClassOf(err) != topology.ClassTransport {
+			t.Fatalf("%s: %v", name, err)
+		}
+		entrance.Forward()
+		eventually(t, "the broker is found again after "+name, func() bool { return probe() == nil })
+	}
+	entrance.Refuse()
+	_ = probe()
+	seen.take()
+	goroutines := runtime.NumGoroutine()
+	time.Sleep(2 * time.Second)
+	if noise := seen.take(); len(noise) > 0 {
+		t.Errorf("requests to a dead broker that nobody asked for: %v", noise)
+	}
+	if more := runtime.NumGoroutine() - goroutines; more > 2 {
+		t.Errorf("%d goroutines more after doing nothing", more)
+	}
+}
+
+func TestNewRefusesBadOptions(t *testing.T) {
+	for reason, options := range map[string]Options{
+		"no server":         {},
+		"unknown mechanism": {BootstrapServers: []string{"a:1"}, Mechanism: "Kerberos"},
+		"a bad address":     {BootstrapServers: []string{"a:port"}},
+	} {
+		if b, err := New(options); err == nil {
+			b.Close()
+			t.Errorf("%s: accepted", reason)
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// configsPerRequest bounds the topics of one DescribeConfigs request. A topic's
+// answer has some 2 kB, defaults included, and cannot be had without them.
+const configsPerRequest = 1000
+
+var (
+	_ topology.Observer = (*Broker)(nil)
+	_ topology.Applier  = (*Broker)(nil)
+)
+
+// Observe implements topology.Observer: one request for the topics, one for
+// moving replicas, one per configsPerRequest topics for their config, and what
+// Usage needs. A topic created a moment ago may be absent still: brokers learn
+// of it one by one.
+//
+// With Selection.All, topics that the user may not describe are left out by the
+// broker without a word; asked for by name they are in Unread. Internal topics
+// come without config.
+func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*topology.Snapshot, error) {
+	snapshot := &topology.Snapshot{
+		Objects:   map[topology.ID]topology.Resource{},
+		Unread:    map[topology.ID]error{},
+		Usage:     map[topology.ID]topology.Usage{},
+		Selection: selection,
+	}
+	usageOf := topicNames(selection.Usage)
+	names := topicNames(selection.IDs, selection.Usage)
+	if !selection.All && len(names) == 0 {
+		return snapshot, nil
+	}
+	if selection.All {
+		names = nil
+	}
+	found, unread, err := b.readTopics(ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	for name, why := range unread {
+		snapshot.Unread[topology.TopicID(name)] = why
+	}
+	target := b.targetReplicas(ctx, found)
+	live := make(map[string]*topology.Topic, len(found))
+	var managed []string
+	for name, t := range found {
+		live[name] = liveTopic(t, target)
+		snapshot.Objects[live[name].ID()] = live[name]
+		if !internal(t) {
+			managed = append(managed, name)
+		}
+	}
+	slices.Sort(managed)
+	for chunk := range slices.Chunk(managed, configsPerRequest) {
+		if err := b.readConfigs(ctx, chunk, live, snapshot); err != nil {
+			return nil, err
+		}
+	}
+	for name, use := range b.readUsage(ctx, found, usageOf) {
+		snapshot.Usage[topology.TopicID(name)] = use.Usage
+	}
+	return snapshot, nil
+}
+
+// topicNames lists the names of topics among ids, sorted and once each.
+func topicNames(lists ...[]topology.ID) []string {
+	var names []string
+	for _, ids := range lists {
+		for _, id := range ids {
+			if id.Kind == topology.KindTopic {
+				names = append(names, id.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// readTopics reads the named topics, or all for nil. What is in neither map
+// does not exist. Metadata asked through kadm would be up to seconds old, and
+// fail for one topic that is not authorised.
+func (b *Broker) readTopics(ctx context.Context, names []string) (map[string]metadataTopic, map[string]error, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	for _, name := range names {
+		t := kmsg.NewMetadataRequestTopic()
+		t.Topic = kmsg.StringPtr(name)
+		request.Topics = append(request.Topics, t)
+	}
+	response, err := ask[*kmsg.MetadataResponse](ctx, b, opObserve, request)
+	if err != nil {
+		return nil, nil, err
+	}
+	found, unread := map[string]metadataTopic{}, map[string]error{}
+	for _, t := range response.Topics {
+		if t.Topic == nil {
+			continue
+		}
+		switch name := *t.Topic; t.ErrorCode {
+		case 0:
+			found[name] = t
+		case kerr.UnknownTopicOrPartition.Code, kerr.InvalidTopicException.Code:
+			// Absent; a name that Kafka refuses cannot exist.
+		default:
+			unread[name] = b.codeError(opObserve, topology.TopicID(name), t.ErrorCode, nil)
+		}
+	}
+	return found, unread, nil
+}
+
+// readConfigs fills in the config of live topics. Topics whose config cannot be
+// read leave the snapshot's objects: half of a topic would be taken for all.
+func (b *Broker) readConfigs(ctx context.Context, names []string, live map[string]*topology.Topic, snapshot *topology.Snapshot) error {
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	for _, name := range names {
+		r := kmsg.NewDescribeConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
+		request.Resources = append(request.Resources, r)
+	}
+	response, err := ask[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
+	if err != nil {
+		return err
+	}
+	answered := make(map[string]bool, len(names))
+	for _, r := range response.Resources {
+		topic := live[r.ResourceName]
+		if topic == nil {
+			continue
+		}
+		answered[topic.Name] = true
+		if r.ErrorCode == 0 {
+			readConfig(topic, r.Configs)
+			continue
+		}
+		snapshot.Unread[topic.ID()] = b.configError(topic.ID(), r.ErrorCode, r.ErrorMessage)
+		delete(snapshot.Objects, topic.ID())
+	}
+	for _, name := range names {
+		if id := topology.TopicID(name); !answered[name] {
+			snapshot.Unread[id] = b.failure(topology.ClassTransient, opReadConfig, id, reasonNotAnswered, nil)
+			delete(snapshot.Objects, id)
+		}
+	}
+	return nil
+}
+
+// configError: one broker had the topic and the next one does not (yet, or any
+// more). Neither is a reason to create it again.
+func (b *Broker) configError(id topology.ID, code int16, message *string) error {
+	err := b.codeError(opReadConfig, id, code, message)
+	var classified *topology.Error
+	if code == kerr.UnknownTopicOrPartition.Code && errors.As(err, &classified) {
+		classified.Class = topology.ClassPending
+	}
+	return err
+}
+
+// targetReplicas asks where a running reassignment leads to: until it is done,
+// metadata lists the replicas that are added and those that are removed. A user
+// who may not know (Describe on the cluster) gets what metadata says.
+func (b *Broker) targetReplicas(ctx context.Context, found map[string]metadataTopic) replicasOf {
+	asIs := func(_ string, p kmsg.MetadataResponseTopicPartition) []int32 { return p.Replicas }
+	var suspects kadm.TopicsSet
+	for name, t := range found {
+		if !internal(t) && unevenReplicas(t) {
+			for _, p := range t.Partitions {
+				suspects.Add(name, p.Partition)
+			}
+		}
+	}
+	if len(suspects) == 0 {
+		return asIs
+	}
+	moving, err := await(ctx, b.options.Timeout, func(ctx context.Context) (kadm.ListPartitionReassignmentsResponses, error) {
+		return b.admin.ListPartitionReassignments(ctx, suspects)
+	})
+	if err != nil {
+		return asIs
+	}
+	return func(topic string, p kmsg.MetadataResponseTopicPartition) []int32 {
+		move, ok := moving[topic][p.Partition]
+		if !ok {
+			return p.Replicas
+		}
+		return slices.DeleteFunc(slices.Clone(move.Replicas), func(replica int32) bool {
+			return slices.Contains(move.RemovingReplicas, replica)
+		})
+	}
+}
+
+// unevenReplicas tells topics that may be moving: a replica that is added is
+// not in sync at first, and one partition's list is longer than another's.
+func unevenReplicas(t metadataTopic) bool {
+	for _, p := range t.Partitions {
+		if len(p.ISR) != len(p.Replicas) || len(p.Replicas) != len(t.Partitions[0].Replicas) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package rabbitmq
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// kind is all that the rest of the package knows of a kind of broker object.
+type kind struct {
+	// collection is the listing's path under /api. With a virtual host's name
+	// behind it, it lists that virtual host; scoped says that it can.
+	collection string
+	scoped     bool
+	// columns are the fields that a listing has to carry.
+	columns string
+	// read runs a listing, of all or of few.
+	read func(c call, path string) ([]topology.Resource, map[topology.ID]error, error)
+	// locate gives the path under which one object is read: of itself or of a
+	// short listing that has it. Nil for kinds that are always listed.
+	locate func(id topology.ID) (string, error)
+
+	create, update, remove func(ctx context.Context, b *Broker, step topology.Step) error
+}
+
+// kinds is filled in by init: the functions in it refer to it.
+var kinds map[topology.Kind]kind
+
+func init() {
+	kinds = map[topology.Kind]kind{
+		topology.KindVirtualHost: virtualHostKind,
+		topology.KindExchange:    exchangeKind,
+		topology.KindQueue:       queueKind,
+		topology.KindBinding:     bindingKind,
+	}
+}
+
+// wire is an object as the broker writes it.
+type wire interface {
+	// id is right even where resource fails.
+	id() topology.ID
+	// resource is the object in canonical form; nil for what is no object of
+	// its own (the default exchange's bindings).
+	resource() (topology.Resource, error)
+}
+
+// readAs decodes an answer, a list or one object, as objects of type W. An
+// object that cannot be understood does not keep the others from being read.
+func readAs[W wire](c call, path string) ([]topology.Resource, map[topology.ID]error, error) {
+	var answer oneOrMany[W]
+	if err := c.get(path, &answer); err != nil {
+		return nil, nil, err
+	}
+	resources := make([]topology.Resource, 0, len(answer))
+	var unread map[topology.ID]error
+	for _, w := range answer {
+		resource, err := w.resource()
+		switch {
+		case err != nil:
+			if unread == nil {
+				unread = map[topology.ID]error{}
+			}
+			unread[w.id()] = &topology.Error{Class: topology.ClassUnsupported, Operation: c.operation, Object: w.id(), Reason: oneLine(err.Error()), Err: err}
+		case resource != nil:
+			resources = append(resources, resource)
+		}
+	}
+	return resources, unread, nil
+}
+
+// oneOrMany decodes a list, and a single object as a list of one.
+type oneOrMany[W any] []W
+
+func (m *oneOrMany[W]) UnmarshalJSON(raw []byte) error {
+	if len(raw) > 0 && raw[0] == '[' {
+		return json.Unmarshal(raw, (*[]W)(m))
+	}
+	var one W
+	if err := json.Unmarshal(raw, &one); err != nil {
+		return err
+	}
+	*m = []W{one}
+	return nil
+}
+
+// arguments is an AMQP table of a live object. A value that cannot be held
+// spoils its object, not the listing.
+type arguments struct {
+	table topology.Arguments
+	err   error
+}
+
+func (a *arguments) UnmarshalJSON(raw []byte) error {
+	a.err = a.table.UnmarshalJSON(raw)
+	return nil
+}
+
+// canonical is the table without some keys; nil if nothing is left.
+func (a *arguments) canonical(without ...string) (topology.Arguments, error) {
+	if a.err != nil {
+		return nil, fmt.Errorf("arguments: %w", a.err)
+	}
+	for _, key := range without {
+		delete(a.table, key)
+	}
+	if len(a.table) == 0 {
+		return nil, nil
+	}
+	return a.table, nil
+}
+
+// flag is a boolean that brokers also write as null or "undefined".
+type flag bool
+
+func (f *flag) UnmarshalJSON(raw []byte) error {
+	*f = string(raw) == "true"
+	return nil
+}
+
+// rawArguments is a table for rabbit-hole, whose own JSON would write the float
+// 1.0 as the integer 1.
+func rawArguments(table topology.Arguments) map[string]any {
+	out := make(map[string]any, len(table))
+	for key, value := range table {
+		out[key] = json.RawMessage(topology.RenderValue(value))
+	}
+	return out
+}
+
+// join escapes the segments of a path under /api.
+func join(segments ...string) string {
+	escaped := make([]string, len(segments))
+	for i, s := range segments {
+		escaped[i] = url.PathEscape(s)
+	}
+	return strings.Join(escaped, "/")
+}
+
+// addressable refuses names that no path of the management API can carry: the
+// broker decodes a path before it resolves "." and "..", so that "%2E%2E" as a
+// queue's name is the listing of all queues.
+func addressable(names ...string) error {
+	for _, name := range names {
+		if name == "." || name == ".." {
+			return &topology.Error{Class: topology.ClassUnsupported,
+				Reason: fmt.Sprintf("RabbitMQ's management API cannot address the name %q", name)}
+		}
+		if name == "" {
+			return &topology.Error{Class: topology.ClassRejected, Reason: "the name is empty"}
+		}
+	}
+	return nil
+}
+
+var errFixed = errors.New("fixed at creation")
+
+// fixed is the update of kinds that no broker changes in place; a plan holds
+// nothing of the sort.
+func fixed(context.Context, *Broker, topology.Step) error {
+	return &topology.Error{Class: topology.ClassUnsupported, Reason: "RabbitMQ cannot change this in place", Err: errFixed}
+}

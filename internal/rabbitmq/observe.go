@@ -1,0 +1,297 @@
+package rabbitmq
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// maxTargeted is how many single reads a selection may cost; one that needs
+// more is read by listings.
+const maxTargeted = 24
+
+// Observe implements topology.Observer. Everything costs six requests whatever
+// there is, with usage of queues and exchanges up to nine; few objects cost a
+// request each (a virtual host two, two bindings between the same ends one),
+// and one to four more if objects are missing.
+func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*topology.Snapshot, error) {
+	o := &observation{broker: b, selection: selection, found: newCollector()}
+	read := o.some
+	if selection.All {
+		read = o.all
+	}
+	if err := read(ctx); err != nil {
+		return nil, b.classify("list", topology.ID{}, err)
+	}
+	if len(selection.Usage) > 0 {
+		if err := o.usage(ctx); err != nil {
+			return nil, b.classify("read usage", topology.ID{}, err)
+		}
+	}
+	return &topology.Snapshot{Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used}, nil
+}
+
+// observation is one call of Observe.
+type observation struct {
+	broker    *Broker
+	selection topology.Selection
+	found     *collector
+	used      map[topology.ID]topology.Usage
+}
+
+func (o *observation) all(ctx context.Context) error {
+	var mine rights
+	tasks := []task{func(c call) (err error) {
+		mine, err = o.broker.rights(c)
+		return err
+	}}
+	for _, k := range kinds {
+		tasks = append(tasks, o.listing(k, "", everything))
+	}
+	if err := o.run(ctx, tasks); err != nil {
+		return err
+	}
+	if reason := o.broker.unlisted(mine); reason != nil {
+		o.found.unread[topology.UnlistedVirtualHosts] = reason
+	}
+	for id := range o.found.objects {
+		if id.Kind != topology.KindVirtualHost {
+			continue
+		}
+		if _, seen := o.found.objects[topology.ExchangeID(id.Name, wellKnown)]; !seen {
+			o.found.unread[id] = o.broker.inside()
+		}
+	}
+	return nil
+}
+
+func (o *observation) some(ctx context.Context) error {
+	wanted := make(map[topology.ID]bool, len(o.selection.IDs))
+	byKind := map[topology.Kind][]topology.ID{}
+	for _, id := range o.selection.IDs {
+		if _, known := kinds[id.Kind]; known && !wanted[id] {
+			wanted[id] = true
+			byKind[id.Kind] = append(byKind[id.Kind], id)
+		}
+	}
+	keep := func(id topology.ID) bool { return wanted[id] }
+	if err := o.run(ctx, o.plan(byKind, keep)); err != nil {
+		return err
+	}
+	return o.doubtAbsence(ctx, wanted)
+}
+
+// plan picks for each kind the requests that find its objects: one each, while
+// all kinds together need few; else a listing, of the virtual host if it is
+// only one.
+func (o *observation) plan(byKind map[topology.Kind][]topology.ID, keep func(topology.ID) bool) []task {
+	single, total := map[topology.Kind][]string{}, 0
+	for name, ids := range byKind {
+		single[name] = paths(kinds[name], ids)
+		total += max(len(single[name]), 1)
+	}
+	var tasks []task
+	for name, ids := range byKind {
+		k := kinds[name]
+		if total <= maxTargeted && single[name] != nil {
+			for _, path := range single[name] {
+				tasks = append(tasks, o.single(k, path, keep))
+			}
+			continue
+		}
+		for _, scope := range scopes(ids, 1) {
+			tasks = append(tasks, o.listing(k, scope, keep))
+		}
+	}
+	return tasks
+}
+
+// paths are the requests that read these objects one by one, each once; nil if
+// they cannot be.
+func paths(k kind, ids []topology.ID) []string {
+	if k.locate == nil {
+		return nil
+	}
+	var out []string
+	for _, id := range ids {
+		path, err := k.locate(id)
+		if err != nil {
+			return nil
+		}
+		out = append(out, path)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func listingPath(k kind, virtualHost string) string {
+	path := k.collection
+	if virtualHost != "" && k.scoped {
+		path += "/" + join(virtualHost)
+	}
+	return path + "?columns=" + k.columns
+}
+
+func (o *observation) listing(k kind, virtualHost string, keep func(topology.ID) bool) task {
+	return func(c call) error {
+		resources, unread, err := k.read(c.named("list "+k.collection).within(listingFactor*c.timeout), listingPath(k, virtualHost))
+		if virtualHost != "" && (notFound(err) || denied(err)) {
+			return nil // doubtAbsence finds out what that means
+		}
+		o.found.add(resources, unread, keep)
+		return err
+	}
+}
+
+func (o *observation) single(k kind, path string, keep func(topology.ID) bool) task {
+	return func(c call) error {
+		resources, unread, err := k.read(c.named("get "+k.collection), path)
+		if notFound(err) || denied(err) {
+			return nil // doubtAbsence finds out what that means
+		}
+		o.found.add(resources, unread, keep)
+		return err
+	}
+}
+
+func (o *observation) run(ctx context.Context, tasks []task) error {
+	return each(ctx, o.broker.options.Concurrency, tasks, func(ctx context.Context, t task) error {
+		return t(o.broker.call(ctx, "list rights"))
+	})
+}
+
+// doubtAbsence asks, for objects that were not found, whether they would have
+// been seen.
+func (o *observation) doubtAbsence(ctx context.Context, wanted map[topology.ID]bool) error {
+	missing, hosts := map[string]bool{}, false
+	for id := range wanted {
+		if _, found := o.found.objects[id]; found {
+			continue
+		}
+		if id.Kind == topology.KindVirtualHost {
+			hosts = true
+		} else {
+			missing[id.Scope] = true
+		}
+	}
+	for id := range o.found.objects { // who sees an object sees them all
+		if id.Kind != topology.KindVirtualHost {
+			delete(missing, id.Scope)
+		}
+	}
+	c := o.broker.call(ctx, "check access")
+	if hosts {
+		if err := o.doubtVirtualHosts(c, wanted); err != nil {
+			return err
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	hidden, err := o.broker.hidden(c, sortedKeys(missing))
+	for name, reason := range hidden {
+		o.found.unread[topology.VirtualHostID(name)] = reason
+	}
+	return err
+}
+
+func (o *observation) doubtVirtualHosts(c call, wanted map[topology.ID]bool) error {
+	mine, err := o.broker.rights(c)
+	if err != nil {
+		return err
+	}
+	reason := o.broker.unlisted(mine)
+	if reason == nil {
+		return nil
+	}
+	for id := range wanted {
+		if _, found := o.found.objects[id]; !found && id.Kind == topology.KindVirtualHost {
+			o.found.unread[id] = reason
+		}
+	}
+	return nil
+}
+
+// collector gathers what concurrent reads find.
+type collector struct {
+	mu      sync.Mutex
+	objects map[topology.ID]topology.Resource
+	unread  map[topology.ID]error
+}
+
+func newCollector() *collector {
+	return &collector{objects: map[topology.ID]topology.Resource{}, unread: map[topology.ID]error{}}
+}
+
+func everything(topology.ID) bool { return true }
+
+func (f *collector) add(resources []topology.Resource, unread map[topology.ID]error, keep func(topology.ID) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, err := range unread {
+		if keep(id) {
+			f.unread[id] = err
+		}
+	}
+	for _, resource := range resources {
+		id := resource.ID()
+		if !keep(id) {
+			continue
+		}
+		if same, again := f.objects[id].(*topology.Binding); again {
+			resource = merge(same, resource)
+		}
+		f.objects[id] = resource
+	}
+}
+
+// merge joins two bindings of one ID: the broker tells a=1 as int16 from a=1 as
+// int64, and lists both alike but for the key.
+func merge(a *topology.Binding, other topology.Resource) topology.Resource {
+	b, ok := other.(*topology.Binding)
+	if !ok {
+		return other
+	}
+	out := *a
+	out.PropertiesKeys = slices.Concat(a.PropertiesKeys, b.PropertiesKeys)
+	slices.Sort(out.PropertiesKeys)
+	out.PropertiesKeys = slices.Compact(out.PropertiesKeys)
+	return &out
+}
+
+// scopes are the virtual hosts to list for these objects: their own if they are
+// no more than most, else "" for all at once.
+func scopes(ids []topology.ID, most int) []string {
+	seen := map[string]bool{}
+	for _, id := range ids {
+		seen[id.Scope] = true
+	}
+	if len(seen) > most || addressable(sortedKeys(seen)...) != nil {
+		return []string{""}
+	}
+	return sortedKeys(seen)
+}
+
+func sortedKeys(set map[string]bool) []string {
+	out := make([]string, 0, len(set))
+	for key := range set {
+		out = append(out, key)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func names(ids []topology.ID) []string {
+	out := make([]string, 0, 2*len(ids))
+	for _, id := range ids {
+		out = append(out, id.Scope, id.Name)
+	}
+	return out
+}
+
+func wrongResource(step topology.Step) error {
+	return fmt.Errorf("%T in a step for a %s: please report this as a bug", step.Want, step.ID.Kind)
+}

@@ -1,0 +1,199 @@
+package rabbitmq
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	rabbithole "github.com/michaelklishin/rabbit-hole/v2"
+)
+
+const (
+	// maxErrorBody bounds what is read of an answer that is not a success, and
+	// of the answer to a write.
+	maxErrorBody = 64 << 10
+	// maxListing bounds a listing: half a million objects.
+	maxListing = 512 << 20
+	// idleConnTimeout is shorter than the 60 s after which the broker closes an
+	// idle connection, so that it is us who close it.
+	idleConnTimeout = 45 * time.Second
+)
+
+func pooledTransport(options Options) *http.Transport {
+	dialer := &net.Dialer{Timeout: probeTimeout, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSClientConfig:     options.TLS.Clone(),
+		TLSHandshakeTimeout: probeTimeout,
+		// Two lanes, each with its own Concurrency.
+		MaxIdleConns:        2 * options.Concurrency,
+		MaxIdleConnsPerHost: 2 * options.Concurrency,
+		IdleConnTimeout:     idleConnTimeout,
+	}
+}
+
+// call is one operation: what it is called in metrics and errors, and what
+// bounds it.
+type call struct {
+	broker    *Broker
+	ctx       context.Context //nolint:containedctx // lives as long as the operation, and rabbit-hole takes none
+	operation string
+	timeout   time.Duration
+}
+
+// call begins an operation, named in a verb and a noun: "declare queue".
+func (b *Broker) call(ctx context.Context, operation string) call {
+	return call{broker: b, ctx: ctx, operation: operation, timeout: b.options.Timeout}
+}
+
+// named is the same operation under a more precise name.
+func (c call) named(operation string) call {
+	c.operation = operation
+	return c
+}
+
+// within gives the operation another deadline per request.
+func (c call) within(timeout time.Duration) call {
+	c.timeout = timeout
+	return c
+}
+
+// client is rabbit-hole bound to this operation: it has no context of its own,
+// so it gets a transport that knows it. A client is three strings and a
+// pointer; connections are in the transport below.
+func (c call) client() *rabbithole.Client {
+	client, err := rabbithole.NewTLSClient(c.broker.endpoint.String(), c.broker.options.Username, c.broker.options.Password, c)
+	if err != nil {
+		panic("rabbitmq: an endpoint that New accepted does not parse") // New parsed it
+	}
+	return client
+}
+
+// RoundTrip implements http.RoundTripper under rabbit-hole. An answer that is
+// no success is an error here, with all that the broker said: rabbit-hole drops
+// the reason of a 401 and takes every 404 of a DELETE for a success, and
+// net/http would follow redirects. The body is read to the end, which keeps the
+// connection reusable whatever rabbit-hole does with it.
+func (c call) RoundTrip(request *http.Request) (*http.Response, error) {
+	var answer *http.Response
+	err := c.send(request, func(response *http.Response) error {
+		body, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		answer = response
+		return err
+	})
+	return answer, err
+}
+
+// get reads JSON into a value.
+func (c call) get(path string, into any) error {
+	request, err := c.request(http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	return c.send(request, func(response *http.Response) error {
+		return decode(io.LimitReader(response.Body, maxListing), response.Header, into)
+	})
+}
+
+// write sends a request whose answer is nothing but its status; body may be
+// nil.
+func (c call) write(method, path string, body any) error {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return fmt.Errorf("encode: %w", err)
+		}
+	}
+	request, err := c.request(method, path, content)
+	if err != nil {
+		return err
+	}
+	return c.send(request, func(*http.Response) error { return nil })
+}
+
+func (c call) request(method, path string, body []byte) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(c.ctx, method, c.broker.endpoint.String()+"/api/"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.SetBasicAuth(c.broker.options.Username, c.broker.options.Password)
+	return request, nil
+}
+
+// send runs one request under the operation's context and deadline, which cover
+// the reading of the answer, and counts it.
+func (c call) send(request *http.Request, consume func(*http.Response) error) error {
+	ctx, cancel := context.WithTimeoutCause(c.ctx, c.timeout, errNoAnswer)
+	defer cancel()
+	out := request.Clone(ctx)
+	out.Close = false // rabbit-hole sets it: a connection a request
+	// Every request of ours can be repeated, so net/http may do so when a kept
+	// connection turns out to be closed. A nil value is not sent.
+	out.Header["X-Idempotency-Key"] = nil
+
+	begin, status := time.Now(), 0
+	defer func() {
+		if c.broker.options.OnRequest != nil {
+			c.broker.options.OnRequest(out.Method, c.operation, status, time.Since(begin))
+		}
+	}()
+	response, err := c.broker.base.RoundTrip(out)
+	if err != nil {
+		return c.cause(ctx, err)
+	}
+	status = response.StatusCode
+	defer drain(response.Body)
+	if err := refusal(response); err != nil {
+		return err
+	}
+	return c.cause(ctx, consume(response))
+}
+
+// errNoAnswer tells our own deadline from that of the caller.
+var errNoAnswer = errors.New("no answer in time")
+
+// cause tells why a request or the reading of its answer broke off: the
+// caller's end, the deadline, or what it looks like.
+func (c call) cause(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case c.ctx.Err() != nil:
+		return c.ctx.Err()
+	case errors.Is(context.Cause(ctx), errNoAnswer):
+		return &silence{timeout: c.timeout}
+	}
+	return err
+}
+
+// drain reads the little that is left of a body, and closes it.
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxErrorBody)
+	_ = body.Close()
+}
+
+// decode reads one JSON value and names what came instead if it is none.
+func decode(body io.Reader, header http.Header, into any) error {
+	if contentType := header.Get("Content-Type"); !strings.HasPrefix(contentType, "application/json") {
+		return &foreign{what: describeBody(contentType, body)}
+	}
+	decoder := json.NewDecoder(body)
+	err := decoder.Decode(into)
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &mismatch) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return &foreign{what: "JSON that is broken or of another shape: " + err.Error(), err: err}
+	}
+	return err
+}
