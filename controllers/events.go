@@ -39,6 +39,8 @@ func announce(r recorder, about runtime.Object, before, after []metav1.Condition
 		return
 	}
 	switch {
+	case is.Status == metav1.ConditionTrue && (was == nil || was.Status != metav1.ConditionFalse || !troubled(before)):
+		// It came about as declared, as most do: the status says so.
 	case is.Status == metav1.ConditionTrue:
 		record(r, about, corev1.EventTypeNormal, is.Reason, "Reconcile", is.Message)
 	case meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled), alarming[is.Reason]:
@@ -47,6 +49,12 @@ func announce(r recorder, about runtime.Object, before, after []metav1.Condition
 		// Progressing, waiting for a dependency: the status says it, and it
 		// passes.
 	}
+}
+
+// troubled tells whether conditions were worth a Warning.
+func troubled(conditions []metav1.Condition) bool {
+	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
+	return meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled) || ready != nil && alarming[ready.Reason]
 }
 
 // alarming reasons are worth a Warning although the object itself is not at

@@ -125,14 +125,12 @@ func listsFor(key topology.ConnectionKey) []v1alpha1.ObjectList {
 // claim compiles an object for a connection, or explains why it may not use it.
 func (r *Registry) claim(ctx context.Context, object v1alpha1.Object, c v1alpha1.Connection, s *session) (*topology.Claim, error) {
 	claim := compile.Claim(object, s.defaults())
-	claim.Owner.ReconcileAt = object.GetAnnotations()[v1alpha1.AnnotationReconcileAt]
 	if c != nil {
 		permitted, err := r.permits(ctx, c, object.GetNamespace())
 		if err != nil {
 			return nil, err
 		}
 		if !permitted {
-			claim.Want = nil
 			claim.Invalid = &plan.NotPermitted{Message: fmt.Sprintf(
 				"%s does not admit objects of namespace %s: its spec.allowedNamespaces must name it", s.key, object.GetNamespace())}
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of cloud providers
@@ -50,7 +51,8 @@ func run() error {
 	flag.StringVar(&s.inventoryNamespace, "inventory-namespace", own, "namespace of the BrokerInventory objects")
 	flag.StringVar(&s.watchNamespaces, "watch-namespaces", "", "namespaces to watch, separated by commas; empty for all")
 	flag.DurationVar(&s.interval, "interval", controllers.DefaultInterval, "time between two drift checks of a connection that names none")
-	logging := zap.Options{}
+	// Errors say what, where and why; a stack says it to nobody on call.
+	logging := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))

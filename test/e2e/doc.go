@@ -1,0 +1,13 @@
+// Package e2e proves Warrener on real parts: a kube-apiserver, RabbitMQ 3.10,
+// 4.0 and 4.3, Apache Kafka, and the controller as a process of its own that
+// may do what config/rbac grants and nothing more.
+//
+// Each test has a namespace, virtual hosts and topic names of its own, and a
+// controller that watches that namespace alone: tests do not see each other.
+//
+//	stage_test.go       one test's namespace, controller and clients
+//	controller_test.go  the controller process: start, stop, kill
+//	expect_test.go      waiting for statuses, reading events
+//
+// The other files hold the tests, named after what they are about.
+package e2e

@@ -1,0 +1,260 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
+)
+
+func TestMain(m *testing.M) { harness.Main(m) }
+
+// interval is the drift check interval of the connections of tests.
+const interval = 2 * time.Second
+
+// stage is what one test plays on.
+type stage struct {
+	t          *testing.T
+	plane      *harness.ControlPlane
+	namespace  string
+	client     client.Client // of an administrator
+	controller *controller
+}
+
+// newStage makes a namespace with a controller of its own, bound to config/rbac
+// and not started yet.
+func newStage(t *testing.T, args ...string) *stage {
+	t.Helper()
+	plane := harness.SharedControlPlane(t)
+	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
+	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), client: newClient(t, plane.Config)}
+	s.controller = newController(t, leastPrivilege(t, plane, s.namespace), s.namespace, args...)
+	return s
+}
+
+func newClient(t *testing.T, config *rest.Config) client.Client {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := rest.CopyConfig(config)
+	own.QPS = -1
+	c, err := client.New(own, client.Options{Scheme: scheme})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// create creates objects in the namespace of the stage.
+func (s *stage) create(objects ...client.Object) {
+	s.t.Helper()
+	for _, object := range objects {
+		if object.GetNamespace() == "" {
+			object.SetNamespace(s.namespace)
+		}
+		if err := s.client.Create(s.t.Context(), object); err != nil {
+			s.t.Fatalf("create %T %s: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+// edit changes an object; a conflict with another writer is tried again.
+func edit[T client.Object](s *stage, object T, change func(T)) {
+	s.t.Helper()
+	for {
+		s.get(object)
+		change(object)
+		err := s.client.Update(s.t.Context(), object)
+		if err == nil {
+			return
+		}
+		if !apierrors.IsConflict(err) {
+			s.t.Fatalf("edit %T %s: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+// get reads an object anew.
+func (s *stage) get(object client.Object) {
+	s.t.Helper()
+	if err := s.client.Get(s.t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+		s.t.Fatalf("get %T %s: %v", object, object.GetName(), err)
+	}
+}
+
+// remove deletes objects.
+func (s *stage) remove(objects ...client.Object) {
+	s.t.Helper()
+	for _, object := range objects {
+		if err := s.client.Delete(s.t.Context(), object); client.IgnoreNotFound(err) != nil {
+			s.t.Fatalf("delete %T %s: %v", object, object.GetName(), err)
+		}
+	}
+}
+
+// rabbit makes the Secret and the connection to a broker; endpoint replaces the
+// broker's own, for proxies. Neither is created.
+func (s *stage) rabbit(name string, broker *harness.RabbitMQ, virtualHost, endpoint string) (*corev1.Secret, *v1alpha1.RabbitMQConnection) {
+	if endpoint == "" {
+		endpoint = broker.ManagementURL
+	}
+	secret := s.credentials(name, broker.User, broker.Password)
+	connection := &v1alpha1.RabbitMQConnection{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace},
+		Spec: v1alpha1.RabbitMQConnectionSpec{
+			Endpoint: endpoint,
+			Authentication: v1alpha1.RabbitMQAuthentication{
+				Type: v1alpha1.RabbitMQAuthenticationBasic, SecretRef: &v1alpha1.LocalSecretReference{Name: name},
+			},
+			VirtualHost: virtualHost,
+			Interval:    &metav1.Duration{Duration: interval},
+		},
+	}
+	return secret, connection
+}
+
+func (s *stage) credentials(name, user, password string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace},
+		StringData: map[string]string{"username": user, "password": password},
+	}
+}
+
+// kafka makes a connection to a cluster without authentication.
+func (s *stage) kafka(name string, bootstrap ...string) *v1alpha1.KafkaConnection {
+	return &v1alpha1.KafkaConnection{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace},
+		Spec: v1alpha1.KafkaConnectionSpec{
+			BootstrapServers: bootstrap, Interval: &metav1.Duration{Duration: interval},
+		},
+	}
+}
+
+// Short constructors: a test adds what it is about.
+
+func ref(connection string) v1alpha1.ConnectionReference {
+	return v1alpha1.ConnectionReference{Name: connection}
+}
+
+func exchange(name, connection string, kind v1alpha1.ExchangeType) *v1alpha1.Exchange {
+	return &v1alpha1.Exchange{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.ExchangeSpec{ConnectionRef: ref(connection), Type: kind},
+	}
+}
+
+func queue(name, connection string, kind v1alpha1.QueueType) *v1alpha1.Queue {
+	return &v1alpha1.Queue{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.QueueSpec{ConnectionRef: ref(connection), Type: kind},
+	}
+}
+
+func topic(name, connection string, partitions int32) *v1alpha1.Topic {
+	return &v1alpha1.Topic{
+		ObjectMeta: metav1.ObjectMeta{Name: strings.ReplaceAll(name, "_", "-")},
+		Spec:       v1alpha1.TopicSpec{ConnectionRef: ref(connection), Name: name, Partitions: &partitions},
+	}
+}
+
+func binding(name, connection, source, destination string, keys ...string) *v1alpha1.ExchangeBinding {
+	return &v1alpha1.ExchangeBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.ExchangeBindingSpec{
+			ConnectionRef: ref(connection),
+			BindingSource: v1alpha1.BindingSource{Source: source, RoutingKeys: keys},
+			Destination:   destination, DestinationType: v1alpha1.DestinationQueue,
+		},
+	}
+}
+
+// brokerQueue is what the management API tells of a queue.
+type brokerQueue struct {
+	Name      string         `json:"name"`
+	Type      string         `json:"type"`
+	Durable   bool           `json:"durable"`
+	Arguments map[string]any `json:"arguments"`
+	Messages  int            `json:"messages"`
+}
+
+// find reads an object of the management API; false if there is none.
+func find(t testing.TB, broker *harness.RabbitMQ, path string, into any) bool {
+	t.Helper()
+	status, body := broker.Do(t, "GET", path, nil)
+	switch status {
+	case 404:
+		return false
+	case 200:
+	default:
+		t.Fatalf("GET %s: %d %s", path, status, body)
+	}
+	if into != nil {
+		if err := json.Unmarshal(body, into); err != nil {
+			t.Fatalf("GET %s: %v", path, err)
+		}
+	}
+	return true
+}
+
+func queuePath(virtualHost, name string) string {
+	return "/api/queues/" + url.PathEscape(virtualHost) + "/" + url.PathEscape(name)
+}
+
+func exchangePath(virtualHost, name string) string {
+	return "/api/exchanges/" + url.PathEscape(virtualHost) + "/" + url.PathEscape(name)
+}
+
+// bindings lists "source -> destination key" of a virtual host, implicit ones
+// left out.
+func bindings(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []string {
+	t.Helper()
+	var all []struct {
+		Source      string `json:"source"`
+		Destination string `json:"destination"`
+		RoutingKey  string `json:"routing_key"`
+	}
+	broker.Must(t, "GET", "/api/bindings/"+url.PathEscape(virtualHost), nil, &all)
+	var out []string
+	for _, b := range all {
+		if b.Source != "" {
+			out = append(out, fmt.Sprintf("%s -> %s %s", b.Source, b.Destination, b.RoutingKey))
+		}
+	}
+	return out
+}
+
+// within waits until a condition holds; what it says last is shown if it never
+// does.
+func within(t testing.TB, limit time.Duration, what string, holds func(ctx context.Context) (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		ok, state := holds(t.Context())
+		if ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s; last seen: %s", what, limit, state)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
