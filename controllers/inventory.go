@@ -83,8 +83,11 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, error) {
 			return nil, err
 		}
 		sh := &shard{object: object, entries: map[topology.ID]topology.Entry{}}
-		for _, stored := range object.Entries {
-			entry := s.entryOf(stored)
+		for _, line := range object.Entries {
+			entry, err := s.parse(line)
+			if err != nil {
+				return nil, fmt.Errorf("BrokerInventory %s/%s: %q: %w", object.Namespace, object.Name, line, err)
+			}
 			sh.entries[entry.ID] = entry
 			sh.bytes += weigh(entry)
 			s.where[entry.ID] = len(s.shards)
@@ -159,7 +162,11 @@ func (s *inventoryStore) flush(ctx context.Context, touched map[int]bool) error 
 		if n == 0 {
 			sh.object.Shards = int32(len(s.shards))
 		}
-		sh.object.Entries = s.stored(sh)
+		lines, err := render(sh)
+		if err != nil {
+			return err
+		}
+		sh.object.Entries = lines
 		if err := s.save(ctx, sh.object); err != nil {
 			return err
 		}
@@ -192,52 +199,37 @@ func (s *inventoryStore) update(ctx context.Context, object *v1alpha1.BrokerInve
 	return nil
 }
 
-func (s *inventoryStore) stored(sh *shard) []v1alpha1.InventoryEntry {
-	out := make([]v1alpha1.InventoryEntry, 0, len(sh.entries))
-	for _, entry := range sh.entries {
-		stored := v1alpha1.InventoryEntry{
-			Kind: string(entry.ID.Kind), Scope: entry.ID.Scope, Name: entry.ID.Name,
-			DeletionPolicy: v1alpha1.DeletionPolicy(entry.Deletion),
-			Connection:     v1alpha1.InventoryConnection{Namespace: entry.Connection.Namespace, Name: entry.Connection.Name},
-			LeftBehind:     entry.LeftBehind, HandOverTo: entry.HandOverTo, Fields: entry.Fields,
+// render writes the entries of a shard, one line each.
+func render(sh *shard) ([]string, error) {
+	lines := make([]string, 0, len(sh.entries))
+	for id, entry := range sh.entries {
+		line, err := entry.MarshalText()
+		if err != nil {
+			return nil, fmt.Errorf("write the inventory entry of %s: %w", id, err)
 		}
-		for _, owner := range entry.Owners {
-			stored.Owners = append(stored.Owners, v1alpha1.InventoryOwner{Kind: owner.Kind, Namespace: owner.Namespace, Name: owner.Name})
-		}
-		out = append(out, stored)
+		lines = append(lines, string(line))
 	}
-	slices.SortFunc(out, func(a, b v1alpha1.InventoryEntry) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Name, b.Name))
-	})
-	return out
+	slices.Sort(lines)
+	return lines, nil
 }
 
-func (s *inventoryStore) entryOf(stored v1alpha1.InventoryEntry) topology.Entry {
-	entry := topology.Entry{
-		ID:       topology.ID{Kind: topology.Kind(stored.Kind), Scope: stored.Scope, Name: stored.Name},
-		Deletion: topology.DeletionPolicy(stored.DeletionPolicy),
-		Connection: topology.ConnectionKey{
-			Kind: string(s.broker) + "Connection", Namespace: stored.Connection.Namespace, Name: stored.Connection.Name,
-		},
-		LeftBehind: stored.LeftBehind, HandOverTo: stored.HandOverTo, Fields: stored.Fields,
+// parse reads one line. The inventory is of one kind of broker, which names the
+// kind of connection.
+func (s *inventoryStore) parse(line string) (topology.Entry, error) {
+	var entry topology.Entry
+	if err := entry.UnmarshalText([]byte(line)); err != nil {
+		return entry, err
 	}
-	for _, owner := range stored.Owners {
-		entry.Owners = append(entry.Owners, topology.OwnerKey{Kind: owner.Kind, Namespace: owner.Namespace, Name: owner.Name})
-	}
-	slices.SortFunc(entry.Owners, topology.OwnerKey.Compare)
-	return entry
+	entry.Connection.Kind = string(s.broker) + "Connection"
+	return entry, nil
 }
 
-// weigh estimates the bytes of an entry as JSON, generously.
+// weigh is what an entry adds to the size of a shard: its line, the quotes and
+// the comma.
 func weigh(entry topology.Entry) int {
-	const keys = 160 // the names of the fields, quotes and commas
-	n := keys + len(entry.ID.Kind) + len(entry.ID.Scope) + len(entry.ID.Name) +
-		len(entry.Connection.Namespace) + len(entry.Connection.Name) + len(entry.LeftBehind) + len(entry.HandOverTo)
-	for _, owner := range entry.Owners {
-		n += 48 + len(owner.Kind) + len(owner.Namespace) + len(owner.Name)
+	line, err := entry.MarshalText()
+	if err != nil {
+		return shardBytes
 	}
-	for _, field := range entry.Fields {
-		n += len(field) + 3
-	}
-	return n
+	return len(line) + 3
 }

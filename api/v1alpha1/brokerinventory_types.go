@@ -20,95 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// InventoryOwner is a custom resource that owns a broker object: its kind, namespace and name, so that
-// one that is deleted and applied again goes on owning.
-type InventoryOwner struct {
-	// kind of the custom resource.
-	// +required
-	// +kubebuilder:validation:MaxLength=63
-	Kind string `json:"kind"`
-
-	// namespace of the custom resource.
-	// +required
-	// +kubebuilder:validation:MaxLength=63
-	Namespace string `json:"namespace"`
-
-	// name of the custom resource.
-	// +required
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
-}
-
-// InventoryConnection is the connection through which a broker object is reached.
-type InventoryConnection struct {
-	// namespace of the connection.
-	// +required
-	// +kubebuilder:validation:MaxLength=63
-	Namespace string `json:"namespace"`
-
-	// name of the connection.
-	// +required
-	// +kubebuilder:validation:MaxLength=253
-	Name string `json:"name"`
-}
-
-// InventoryEntry is one broker object that custom resources own, or owned when they were deleted.
-type InventoryEntry struct {
-	// kind of the broker object, such as queue.
-	// +required
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Kind string `json:"kind"`
-
-	// scope is the virtual host; empty on Kafka.
-	// +optional
-	// +kubebuilder:validation:MaxLength=255
-	Scope string `json:"scope,omitempty"`
-
-	// name of the broker object within its kind and scope; of a binding, all that identifies it.
-	// +optional
-	// +kubebuilder:validation:MaxLength=65536
-	Name string `json:"name,omitempty"`
-
-	// owners are the custom resources that own the object; several where objects are shared.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=1024
-	Owners []InventoryOwner `json:"owners,omitempty"`
-
-	// deletionPolicy to follow when the last owner is gone.
-	// +required
-	DeletionPolicy DeletionPolicy `json:"deletionPolicy"`
-
-	// connection through which the object is reached, also when no owner is there any more to name it.
-	// +required
-	Connection InventoryConnection `json:"connection"`
-
-	// deletedAt is when the last owner was found gone. Set while the deletion is pending and while the
-	// object is left behind.
-	// +optional
-	DeletedAt *metav1.Time `json:"deletedAt,omitempty"`
-
-	// leftBehind says why the object stays although its last owner is gone. Empty while the deletion is
-	// pending.
-	// +optional
-	// +kubebuilder:validation:MaxLength=1024
-	LeftBehind string `json:"leftBehind,omitempty"`
-
-	// handOverTo repeats the annotation topology.warrener.dev/hand-over-to of the last owner.
-	// +optional
-	// +kubebuilder:validation:MaxLength=512
-	HandOverTo string `json:"handOverTo,omitempty"`
-
-	// fields are the parts of the object that are owned, where an object is owned in part, such as the
-	// config keys of a topic. Empty: the whole object.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=256
-	// +kubebuilder:validation:items:MaxLength=512
-	Fields []string `json:"fields,omitempty"`
-}
-
 // BrokerInventory is a shard of the controller's record of what it owns on one broker cluster. An entry
 // is written before the broker object is created and removed after its deletion is confirmed. It holds
 // for the cluster in clusterID and for no other. Not to be edited: what is lost from it is never deleted.
@@ -151,11 +62,16 @@ type BrokerInventory struct {
 	// +kubebuilder:validation:MaxLength=253
 	Holder string `json:"holder,omitempty"`
 
-	// entries, sorted by kind, scope and name.
+	// entries are one line a broker object: its kind, scope (virtual host) and name, then the custom
+	// resources that own it, the deletion policy to follow once they are gone, the connection through
+	// which it is reached and, where an object is owned in part, the fields. left-behind says why an
+	// object stays although no owner is left. Sorted.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8192
-	Entries []InventoryEntry `json:"entries,omitempty"`
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=131072
+	Entries []string `json:"entries,omitempty"`
 }
 
 // BrokerInventoryList is a list of BrokerInventory.

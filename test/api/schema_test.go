@@ -160,11 +160,9 @@ func TestDefaultStatusOfTypedObject(t *testing.T) {
 // An inventory is written by the controller, through the Go types.
 func TestInventoryRoundTrip(t *testing.T) {
 	_, kube := needsServer(t)
-	inventory := &v1alpha1.BrokerInventory{ClusterID: "c", BrokerType: v1alpha1.BrokerTypeRabbitMQ, Entries: []v1alpha1.InventoryEntry{
-		{Kind: "queue", Scope: "/a b", Name: "or/der %é", Owners: []v1alpha1.InventoryOwner{{Kind: "Queue", Namespace: "default", Name: "a"}},
-			DeletionPolicy: v1alpha1.DeleteIfUnused, Connection: v1alpha1.InventoryConnection{Namespace: "default", Name: "shop"}},
-		{Kind: "topic", Name: "events", DeletionPolicy: v1alpha1.Retain, LeftBehind: "it holds messages", Fields: []string{"config.retention.ms"},
-			Connection: v1alpha1.InventoryConnection{Namespace: "default", Name: "events"}},
+	inventory := &v1alpha1.BrokerInventory{ClusterID: "c", BrokerType: v1alpha1.BrokerTypeRabbitMQ, Entries: []string{
+		`queue "/a b" "or/der %é" owner=Queue/default/a policy=DeleteIfUnused via=default/shop`,
+		`topic "" events policy=Retain via=default/events field=config.retention.ms left-behind="it holds messages"`,
 	}}
 	inventory.Namespace, inventory.Name = "default", "inventory-0"
 	want := inventory.DeepCopy()

@@ -1,4 +1,4 @@
-package e2e
+package harness
 
 import (
 	"bytes"
@@ -10,13 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // binary builds the controller once per test binary.
@@ -33,8 +32,8 @@ var binary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-// controller is a warrener-controller process of one test.
-type controller struct {
+// Controller is a warrener-controller process of one test.
+type Controller struct {
 	kubeconfig string
 	args       []string
 	health     string
@@ -44,12 +43,12 @@ type controller struct {
 	done       chan struct{}
 }
 
-// newController prepares a controller for a namespace; Start runs it. With the
+// NewController prepares a controller for a namespace; Start runs it. With the
 // test it is stopped, and its log is shown if the test failed.
-func newController(t *testing.T, kubeconfig, namespace string, args ...string) *controller {
+func NewController(t testing.TB, kubeconfig, namespace string, args ...string) *Controller {
 	t.Helper()
 	health, metrics := freeAddress(t), freeAddress(t)
-	c := &controller{
+	c := &Controller{
 		kubeconfig: kubeconfig,
 		health:     "http://" + health, Metrics: "http://" + metrics + "/metrics",
 		log: filepath.Join(t.TempDir(), "controller.log"),
@@ -69,7 +68,7 @@ func newController(t *testing.T, kubeconfig, namespace string, args ...string) *
 }
 
 // Start runs the process and returns when it is ready.
-func (c *controller) Start(t *testing.T) {
+func (c *Controller) Start(t testing.TB) {
 	t.Helper()
 	path, err := binary()
 	if err != nil {
@@ -102,7 +101,7 @@ func (c *controller) Start(t *testing.T) {
 	}
 }
 
-func (c *controller) ready() bool {
+func (c *Controller) ready() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.health+"/readyz", nil)
@@ -118,12 +117,12 @@ func (c *controller) ready() bool {
 }
 
 // Kill ends the process by SIGKILL, if it runs.
-func (c *controller) Kill() { c.signal(syscall.SIGKILL) }
+func (c *Controller) Kill() { c.signal(syscall.SIGKILL) }
 
 // Stop ends the process in an orderly way.
-func (c *controller) Stop() { c.signal(syscall.SIGTERM) }
+func (c *Controller) Stop() { c.signal(syscall.SIGTERM) }
 
-func (c *controller) signal(s syscall.Signal) {
+func (c *Controller) signal(s syscall.Signal) {
 	if c.process == nil {
 		return
 	}
@@ -133,7 +132,7 @@ func (c *controller) signal(s syscall.Signal) {
 }
 
 // Log is everything that the process wrote, over all its starts.
-func (c *controller) Log() string {
+func (c *Controller) Log() string {
 	content, err := os.ReadFile(c.log)
 	if err != nil {
 		return err.Error()
@@ -142,7 +141,7 @@ func (c *controller) Log() string {
 }
 
 // Tail is the end of the log.
-func (c *controller) Tail(lines int) string {
+func (c *Controller) Tail(lines int) string {
 	all := strings.Split(strings.TrimSpace(c.Log()), "\n")
 	all = all[max(0, len(all)-lines):]
 	for i, line := range all {
@@ -151,7 +150,7 @@ func (c *controller) Tail(lines int) string {
 	return strings.Join(all, "\n")
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -161,26 +160,26 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// leastPrivilege makes a kubeconfig of a service account that is bound to the
+// LeastPrivilege makes a kubeconfig of a service account that is bound to the
 // roles of config/rbac, as far as they go, in a namespace of this test.
-func leastPrivilege(t *testing.T, plane *harness.ControlPlane, namespace string) string {
+func (c *ControlPlane) LeastPrivilege(t testing.TB, namespace string) string {
 	t.Helper()
-	manifests := kustomizeRBAC(t, plane, namespace)
-	apply := exec.CommandContext(t.Context(), plane.KubectlBin, "--kubeconfig", plane.Kubeconfig, "apply", "--server-side", "-f", "-")
+	manifests := c.renderRBAC(t, namespace)
+	apply := exec.CommandContext(t.Context(), c.KubectlBin, "--kubeconfig", c.Kubeconfig, "apply", "--server-side", "-f", "-")
 	apply.Stdin = bytes.NewReader(manifests)
 	if output, err := apply.CombinedOutput(); err != nil {
 		t.Fatalf("apply config/rbac: %v\n%s", err, output)
 	}
-	user, groups := harness.ServiceAccountUser(namespace, "warrener-controller-"+namespace)
-	return harness.WriteKubeconfig(t, plane.UserConfig(t, user, groups...))
+	user, groups := ServiceAccountUser(namespace, "warrener-controller-"+namespace)
+	return WriteKubeconfig(t, c.UserConfig(t, user, groups...))
 }
 
-// kustomizeRBAC renders config/rbac as it is for another namespace and with a
+// renderRBAC renders config/rbac as it is for another namespace and with a
 // suffix, so that the cluster-wide parts of two tests stay apart.
-func kustomizeRBAC(t *testing.T, plane *harness.ControlPlane, namespace string) []byte {
+func (c *ControlPlane) renderRBAC(t testing.TB, namespace string) []byte {
 	t.Helper()
 	dir := t.TempDir()
-	base, err := filepath.Rel(dir, filepath.Join(harness.Root(t), "config", "rbac"))
+	base, err := filepath.Rel(dir, filepath.Join(Root(t), "config", "rbac"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +188,7 @@ func kustomizeRBAC(t *testing.T, plane *harness.ControlPlane, namespace string) 
 	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	render := exec.CommandContext(t.Context(), plane.KubectlBin, "kustomize", "--load-restrictor", "LoadRestrictionsNone", dir)
+	render := exec.CommandContext(t.Context(), c.KubectlBin, "kustomize", "--load-restrictor", "LoadRestrictionsNone", dir)
 	output, err := render.Output()
 	if err != nil {
 		t.Fatalf("render config/rbac: %v\n%s", err, stderr(err))
@@ -202,4 +201,48 @@ func stderr(err error) string {
 		return string(exit.Stderr)
 	}
 	return ""
+}
+
+// PeakRSS is the most memory that the process has had resident, in bytes.
+func (c *Controller) PeakRSS(t testing.TB) int64 {
+	t.Helper()
+	for line := range strings.Lines(procFile(t, c.process.Process.Pid, "status")) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	t.Fatal("the kernel tells no VmHWM")
+	return 0
+}
+
+// CPU is the time that the process has spent on a CPU.
+func (c *Controller) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	stat := procFile(t, c.process.Process.Pid, "stat")
+	// The name of the program stands in parentheses and may hold spaces.
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	const utime, stime = 11, 12 // counted from the state, which follows the name
+	var ticks int64
+	for _, i := range []int{utime, stime} {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += n
+	}
+	const perSecond = 100 // USER_HZ of every Linux that Go runs on
+	return time.Duration(ticks) * time.Second / perSecond
+}
+
+func procFile(t testing.TB, pid int, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
 }
