@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -91,7 +92,7 @@ func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Clus
 }
 
 // pass runs one pass and says when the next one is due.
-func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, broker engine.Broker, cluster *engine.Cluster) (reconcile.Result, error) {
+func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) (reconcile.Result, error) {
 	start := time.Now()
 	report, err := cluster.Edits(ctx, r.engineSession(s, broker, cluster))
 	if report != nil {
@@ -107,14 +108,11 @@ func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, 
 	return reconcile.Result{}, nil
 }
 
-func (r *Registry) engineSession(s *session, broker engine.Broker, cluster *engine.Cluster) engine.Session {
-	kind := v1alpha1.BrokerTypeRabbitMQ
-	if s.key.Kind == v1alpha1.KindKafkaConnection {
-		kind = v1alpha1.BrokerTypeKafka
-	}
+func (r *Registry) engineSession(s *session, broker adapter, cluster *engine.Cluster) engine.Session {
 	return engine.Session{
 		Connection: s.key, Broker: broker,
-		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, kind) },
+		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, brokerOf(s.key)) },
+		Verify:  func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
 	}
 }
 
@@ -124,6 +122,7 @@ func (r *Registry) publish(ctx context.Context, s *session, c v1alpha1.Connectio
 	countPass(s.key, lane, report, cluster, took)
 	if c == nil {
 		r.announceReport(nil, report)
+		r.reportOrphans(s)
 		return
 	}
 	r.announceReport(c, report)
@@ -138,15 +137,21 @@ func (r *Registry) passFailed(ctx context.Context, s *session, c v1alpha1.Connec
 		r.log.Info("the inventory has another writer; reading it again", "connection", s.key.String())
 		return reconcile.Result{RequeueAfter: time.Second}, nil
 	}
+	_, elsewhere := errors.AsType[*changedCluster](err)
 	switch topology.ClassOf(err) {
 	case topology.ClassTransport, topology.ClassAuthentication, topology.ClassAccessDenied:
-		if c != nil {
-			r.troubled(ctx, s, c, err)
+	default:
+		if !elsewhere {
+			return reconcile.Result{}, fmt.Errorf("%s: %w", s.key, err)
 		}
-		r.queue(Request{s.key, LaneSweep}, 0)
-		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, fmt.Errorf("%s: %w", s.key, err)
+	if c == nil {
+		// Nothing else tries again what a connection that is gone leaves to do.
+		return reconcile.Result{RequeueAfter: authRetry}, nil
+	}
+	r.troubled(ctx, s, c, err)
+	r.queue(Request{s.key, LaneSweep}, 0)
+	return reconcile.Result{}, nil
 }
 
 // explainMissing tells objects that their connection does not exist.
@@ -197,6 +202,7 @@ func verdictsOn(objects []v1alpha1.Object, reason, message string) []engine.Verd
 				OwnerKey: keyOf(object), UID: string(object.GetUID()), Generation: object.GetGeneration(),
 			},
 			Reason: reason, Message: message, KeepOwns: true,
+			Suspended: reason == v1alpha1.ReasonSuspended,
 		})
 	}
 	return verdicts

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,10 +26,24 @@ type recorder interface {
 const mostNote = 1024
 
 func record(r recorder, about runtime.Object, kind, reason, action, note string) {
+	recordFor(r, about, nil, kind, reason, action, note)
+}
+
+// recordFor is record on behalf of another object. Events that differ in their
+// note alone become a series with the note of the first: what is to be read
+// one by one needs somebody that it is for.
+func recordFor(r recorder, about, behalf runtime.Object, kind, reason, action, note string) {
 	if len(note) > mostNote {
-		note = note[:mostNote-len("…")] + "…"
+		note = strings.ToValidUTF8(note[:mostNote-len("…")], "") + "…"
 	}
-	r.Eventf(about, nil, kind, reason, action, "%s", note)
+	r.Eventf(about, behalf, kind, reason, action, "%s", note)
+}
+
+// reference names a custom resource that may be gone.
+func reference(owner topology.OwnerKey) *corev1.ObjectReference {
+	return &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: owner.Kind, Namespace: owner.Namespace, Name: owner.Name,
+	}
 }
 
 // announce tells what a status change means for people. Waiting for something
@@ -105,22 +120,33 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 		}
 	}
 	for owner, ids := range deleted {
-		record(r.events, connection, corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete",
+		recordFor(r.events, connection, reference(owner), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete",
 			fmt.Sprintf("deleted for %s: %s", owner, engine.Describe(ids)))
 	}
 }
 
 // announceLeftBehind warns of broker objects that stay although their custom
-// resource is gone, once when they come to stay.
-func announceLeftBehind(r recorder, c v1alpha1.Connection, before, after v1alpha1.ConnectionStatus) {
+// resource is gone, once when they come to stay: one Warning a resource.
+func announceLeftBehind(r recorder, about runtime.Object, before, after v1alpha1.ConnectionStatus) {
 	known := map[v1alpha1.LeftBehind]bool{}
 	for _, entry := range before.LeftBehind {
 		known[entry] = true
 	}
+	stays := map[string][]string{}
 	for _, entry := range after.LeftBehind {
 		if !known[entry] {
-			record(r, c, corev1.EventTypeWarning, v1alpha1.ReasonLeftBehind, "Delete",
-				fmt.Sprintf("%s of %s stays on the broker: %s", entry.Object, entry.Owner, entry.Reason))
+			stays[entry.Owner] = append(stays[entry.Owner], entry.Object+" ("+entry.Reason+")")
 		}
 	}
+	for owner, objects := range stays {
+		recordFor(r, about, referenceTo(owner), corev1.EventTypeWarning, v1alpha1.ReasonLeftBehind, "Delete",
+			fmt.Sprintf("of %s stays on the broker: %s", owner, strings.Join(objects, "; ")))
+	}
+}
+
+// referenceTo is reference for the text of an OwnerKey.
+func referenceTo(owner string) *corev1.ObjectReference {
+	kind, rest, _ := strings.Cut(owner, " ")
+	namespace, name, _ := strings.Cut(rest, "/")
+	return reference(topology.OwnerKey{Kind: kind, Namespace: namespace, Name: name})
 }

@@ -60,7 +60,7 @@ func (r *Registry) drop(s *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	closeLater(s.adapter)
-	s.adapter, s.up = nil, false
+	s.adapter, s.up, s.spare = nil, false, time.Time{}
 	forgetConnection(s.key)
 }
 
@@ -126,7 +126,7 @@ func listsFor(key topology.ConnectionKey) []v1alpha1.ObjectList {
 func (r *Registry) claim(ctx context.Context, object v1alpha1.Object, c v1alpha1.Connection, s *session) (*topology.Claim, error) {
 	claim := compile.Claim(object, s.defaults())
 	if c != nil {
-		permitted, err := r.permits(ctx, c, object.GetNamespace())
+		permitted, err := r.permits(ctx, s, c, object.GetNamespace())
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -30,13 +31,21 @@ type session struct {
 	identity    identity
 	up          bool
 	trouble     *trouble
+	// spare is until when the last good credentials serve although their Secret
+	// is gone: a namespace that is deleted takes it first.
+	spare time.Time
 	// gone is when the connection resource was found to be deleted.
 	gone time.Time
+	// admitted has what was last found about the namespaces of objects; see
+	// permission.go.
+	admitted map[string]admission
 
 	// reporting guards the last status that was written; see reportConnection.
 	reporting   sync.Mutex
 	reported    *v1alpha1.ConnectionStatus
 	reportedUID types.UID
+	// orphans is what was told of a connection that is gone; see orphans.go.
+	orphans v1alpha1.ConnectionStatus
 }
 
 // trouble is why a session does not work.
@@ -54,7 +63,7 @@ type trouble struct {
 func (s *session) working() (adapter, *engine.Cluster, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.adapter, s.cluster, s.up && s.cluster != nil
+	return s.adapter, s.cluster, s.cluster != nil && (s.up || time.Now().Before(s.spare))
 }
 
 // defaults returns what the connection gives to the objects that use it.
@@ -86,6 +95,12 @@ func (s *session) inTrouble() (trouble, bool) {
 func (s *session) fail(reason, message string, stalled bool, now time.Time) (t trouble, news bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch {
+	case reason != v1alpha1.ReasonSecretNotFound:
+		s.spare = time.Time{}
+	case s.up:
+		s.spare = now.Add(linger)
+	}
 	s.up = false
 	if s.trouble == nil {
 		s.trouble = &trouble{since: now}
@@ -101,8 +116,24 @@ func (s *session) recover() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	news := !s.up
-	s.up, s.trouble = true, nil
+	s.up, s.trouble, s.spare = true, nil, time.Time{}
 	return news
+}
+
+// stillThere makes sure, before something is written, that it is the same
+// cluster that answers: between two sweeps an address can come to lead
+// elsewhere.
+func (s *session) stillThere(ctx context.Context, broker adapter, cluster *engine.Cluster) error {
+	who, err := broker.probe(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster == cluster && s.clusterID != who.clusterID {
+		return &changedCluster{was: s.clusterID, is: who.clusterID}
+	}
+	return nil
 }
 
 // closeLater gives passes that still use an adapter the time to end.

@@ -53,6 +53,15 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		if err := r.takeInAll(ctx, s, c); err != nil {
 			return reconcile.Result{}, err
 		}
+	} else {
+		changed, err := r.relabelled(ctx, s, c)
+		if err != nil {
+			return reconcile.Result{}, err
+		}
+		r.intake.giveBack(key, changed)
+		fresh = len(changed) > 0
+	}
+	if fresh {
 		r.queue(Request{key, LaneEdits}, 0)
 	}
 	connectionUp.WithLabelValues(key.String()).Set(1)
@@ -68,7 +77,7 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 }
 
 // sweepSlices checks everything on the connection.
-func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker engine.Broker, cluster *engine.Cluster) error {
+func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) error {
 	start := time.Now()
 	sweep, err := cluster.BeginSweep(ctx, r.engineSession(s, broker, cluster))
 	if err != nil {
@@ -116,10 +125,14 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	if err := clusterChanged(c, who.clusterID); err != nil {
 		return false, err
 	}
+	if was := c.GetStatus().ClusterID; was != "" && was != who.clusterID {
+		if err := r.cluster(c.BrokerType(), was).Abandon(ctx, s.key); err != nil {
+			return false, err
+		}
+	}
 	cluster := r.cluster(c.BrokerType(), who.clusterID)
 	s.mu.Lock()
-	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
-		c.GetAllowedNamespaces().From == v1alpha1.NamespacesFromSelector // labels may have changed
+	fresh = s.cluster != cluster || s.generation != c.GetGeneration()
 	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
 	s.generation = c.GetGeneration()
 	s.mu.Unlock()
@@ -187,6 +200,7 @@ func (r *Registry) lingering(s *session) reconcile.Result {
 	}
 	rest := linger - time.Since(s.gone)
 	s.mu.Unlock()
+	r.reportOrphans(s)
 	if rest > 0 {
 		return reconcile.Result{RequeueAfter: rest}
 	}

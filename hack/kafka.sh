@@ -37,6 +37,7 @@ get_jars() {
 java_at() {
   local dir=$1
   shift
+  # shellcheck disable=SC2153 # PARTS is of common.sh
   java -Xms64m -Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$dir/log4j2.yaml" \
     -cp "$PARTS/$PART/libs/*" "$@"
 }

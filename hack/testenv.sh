@@ -3,6 +3,7 @@
 #
 #   testenv.sh up            get all parts, start RabbitMQ 3.10, 4.0, 4.3 and Kafka with one and with three nodes
 #   eval "$(testenv.sh env)" export the addresses of what is running
+#   testenv.sh stop | rm     stop what `up` started; rm also removes its data and logs
 #   testenv.sh down          stop all that runs under the state folder, of tests and demo alike; parts and downloads stay
 #   testenv.sh clean         down, and remove the state folder with all parts
 #
@@ -72,8 +73,21 @@ reap() {
   done
 }
 
+# end VERB: stop or rm the brokers that all tests share.
+end() {
+  local version name
+  reap
+  for version in $RABBITMQ_VERSIONS; do
+    [ ! -d "$RUN/test-$version" ] || "$HACK/rabbitmq.sh" "$1" "test-$version"
+  done
+  for name in test-kafka test-kafka3; do
+    [ ! -d "$RUN/$name" ] || "$HACK/kafka.sh" "$1" "$name"
+  done
+}
+
 down() {
   local dir
+  [ ! -d "$RUN/demo" ] || "$HACK/demo.sh" down
   for dir in "$RUN"/*/; do
     [ -d "$dir" ] || continue
     if [ -e "$dir/owner" ]; then
@@ -88,7 +102,8 @@ down() {
 case ${1:-} in
   up) up ;;
   env) print_env ;;
+  stop | rm) end "$1" ;;
   down) down ;;
   clean) down; run_as_root rm -rf --one-file-system "$STATE" ;;
-  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -47,7 +47,7 @@ with_lock() {
   shift
   mkdir -p "$STATE/locks"
   (
-    if ! flock -n 9; then
+    if ! flock -w 3 9; then
       say "waiting for another process that works on $(basename "$lock")"
       flock -w 1800 9 || die "$lock is held for more than 30 minutes"
     fi

@@ -23,17 +23,26 @@ type Cluster struct {
 	passes sync.Mutex
 
 	// state guards everything below, for moments only.
-	state   sync.Mutex
-	world   *plan.World
-	loaded  bool
-	ledger  *ledger
-	dirty   map[topology.OwnerKey]struct{}
-	waiting map[topology.ID]map[topology.OwnerKey]struct{}
-	// settling: since when a queue has seemed empty, by counts that lag.
-	settling map[topology.ID]time.Time
+	state    sync.Mutex
+	world    *plan.World
+	loaded   bool
+	ledger   *ledger
+	dirty    map[topology.OwnerKey]struct{}
+	waiting  map[topology.ID]map[topology.OwnerKey]struct{}
+	settling map[topology.ID]settlement
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
+	// sweeps under way, by connection: when their snapshots were taken.
+	sweeps map[topology.ConnectionKey]time.Time
+}
+
+// settlement is the wait of a queue that seems empty, by counts that lag.
+type settlement struct {
+	since time.Time
+	// over: a plan has counted on it. What comes next is somebody else's turn:
+	// the ledger's, or that of another queue of the same owner.
+	over bool
 }
 
 // NewCluster returns a cluster whose inventory is loaded by its first pass.
@@ -43,8 +52,9 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		world: plan.NewWorld(), ledger: newLedger(),
 		dirty:    map[topology.OwnerKey]struct{}{},
 		waiting:  map[topology.ID]map[topology.OwnerKey]struct{}{},
-		settling: map[topology.ID]time.Time{},
+		settling: map[topology.ID]settlement{},
 		written:  map[topology.ID]time.Time{},
+		sweeps:   map[topology.ConnectionKey]time.Time{},
 	}
 }
 
@@ -144,6 +154,17 @@ func (c *Cluster) through(key topology.OwnerKey, connection topology.ConnectionK
 	return false
 }
 
+// reaches tells whether anybody wants or holds an object over a connection.
+func (c *Cluster) reaches(id topology.ID, connection topology.ConnectionKey) bool {
+	return slices.ContainsFunc(c.concerned(id), func(key topology.OwnerKey) bool { return c.through(key, connection) })
+}
+
+// concerned lists whoever holds or wants an object.
+func (c *Cluster) concerned(id topology.ID) []topology.OwnerKey {
+	entry, _ := c.world.Entry(id)
+	return slices.Concat(entry.Owners, c.world.Wanters(id))
+}
+
 // takeDirty removes up to most dirty owners of a connection from the set.
 func (c *Cluster) takeDirty(connection topology.ConnectionKey, most int) []topology.OwnerKey {
 	var out []topology.OwnerKey
@@ -216,9 +237,15 @@ func (c *Cluster) load(ctx context.Context) error {
 	}
 	c.state.Lock()
 	defer c.state.Unlock()
-	var old []topology.ID
-	c.world.EachEntry(func(e topology.Entry) { old = append(old, e.ID) })
-	for _, id := range old {
+	// What is still there is replaced and not dropped first: with an owner's
+	// last entry goes what was witnessed of its end.
+	var lost []topology.ID
+	c.world.EachEntry(func(e topology.Entry) {
+		if _, stored := inventory[e.ID]; !stored {
+			lost = append(lost, e.ID)
+		}
+	})
+	for _, id := range lost {
 		c.world.DropEntry(id)
 	}
 	for _, entry := range inventory {
@@ -236,6 +263,30 @@ func (c *Cluster) Unload() {
 	c.state.Lock()
 	defer c.state.Unlock()
 	c.loaded = false
+}
+
+// Abandon forgets all claims and all that is owned over a connection, because it
+// leads to another cluster now. Nothing on this one changes.
+func (c *Cluster) Abandon(ctx context.Context, connection topology.ConnectionKey) error {
+	c.passes.Lock()
+	defer c.passes.Unlock()
+	if err := c.load(ctx); err != nil {
+		return err
+	}
+	c.state.Lock()
+	var drop []topology.ID
+	c.world.EachEntry(func(e topology.Entry) {
+		if e.Connection == connection {
+			drop = append(drop, e.ID)
+		}
+	})
+	for _, key := range c.world.Claims() {
+		if c.world.Claim(key).Connection == connection {
+			c.removeClaim(key, false)
+		}
+	}
+	c.state.Unlock()
+	return c.write(ctx, nil, drop)
 }
 
 // fingerprint names what is tried for an object: the generations of whoever

@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -13,20 +13,19 @@ import (
 type execution struct {
 	cluster *Cluster
 	session Session
-	plan    *plan.Plan
+	plan    *draft
 	report  *Report
 	// failed steps by object, those that had to wait for their turn included.
 	failed map[topology.ID]error
+	// fresh entries were not on the books before this pass.
+	fresh map[topology.ID]bool
 	// done: the broker accepted it, and it has not been read back yet.
 	done []topology.Step
 }
 
-// run writes ahead, applies the waves, reads back and closes the books. An
-// error is about the connection or the store, never about one object.
+// run applies the waves, reads back and closes the books. An error is about the
+// connection or the store, never about one object.
 func (x *execution) run(ctx context.Context) error {
-	if err := x.writeAhead(ctx); err != nil {
-		return err
-	}
 	applyErr := x.applyWaves(ctx)
 	verifyErr := x.readBack(ctx)
 	// The books are closed whatever happened: what is known to be gone is
@@ -40,8 +39,34 @@ func (x *execution) run(ctx context.Context) error {
 	return nil
 }
 
+// holdBack finds the steps whose turn has not come, and those that need them.
+// It is decided before anything is written ahead, and once: what is not tried
+// must not come onto the books, since whatever gets that name is not ours.
+func (x *execution) holdBack() {
+	c := x.cluster
+	c.state.Lock()
+	defer c.state.Unlock()
+	now := c.clock()
+	for _, step := range x.plan.Steps() {
+		if err := c.ledger.holds(step.ID, x.plan.tries[step.ID], now); err != nil {
+			x.failed[step.ID] = err
+		} else if err := x.waits(step); err != nil {
+			x.failed[step.ID] = err
+		}
+	}
+	x.fresh = map[topology.ID]bool{}
+	for _, entry := range x.plan.Record {
+		if _, known := c.world.Entry(entry.ID); !known {
+			x.fresh[entry.ID] = true
+		}
+	}
+}
+
 func (x *execution) writeAhead(ctx context.Context) error {
-	return x.cluster.write(ctx, x.plan.Record, nil)
+	record := slices.DeleteFunc(slices.Clone(x.plan.Record), func(entry topology.Entry) bool {
+		return x.fresh[entry.ID] && x.failed[entry.ID] != nil
+	})
+	return x.cluster.write(ctx, record, nil)
 }
 
 // write changes the stored inventory, then the one in memory.
@@ -73,37 +98,63 @@ func (x *execution) applyWaves(ctx context.Context) error {
 			continue
 		}
 		outcomes := x.session.Broker.Apply(ctx, ready)
-		x.note(outcomes)
-		if err := connectionError(outcomes); err != nil {
+		err := connectionError(outcomes)
+		x.note(outcomes, err == nil)
+		if err != nil {
+			x.giveUp(err)
 			return err
 		}
 	}
 	return nil
 }
 
-// ready picks the steps of a wave whose requirements are met and whose turn has
-// come.
+// giveUp says of the steps that were not tried that they will not be.
+func (x *execution) giveUp(because error) {
+	tried := map[topology.ID]bool{}
+	for _, outcome := range x.report.Outcomes {
+		tried[outcome.Step.ID] = true
+	}
+	reason := because.Error()
+	if known, ok := errors.AsType[*topology.Error](because); ok {
+		reason = known.Reason
+	}
+	for _, step := range x.plan.Steps() {
+		if !tried[step.ID] && x.failed[step.ID] == nil {
+			x.failed[step.ID] = &topology.Error{
+				Class: topology.ClassOf(because), Object: step.ID, Operation: string(step.Verb),
+				Reason: "not tried: " + reason,
+			}
+		}
+	}
+}
+
+// ready picks the steps of a wave that are not held back and whose requirements
+// are met.
 func (x *execution) ready(wave []topology.Step) []topology.Step {
-	c := x.cluster
-	c.state.Lock()
-	defer c.state.Unlock()
-	now := c.clock()
 	var out []topology.Step
 	for _, step := range wave {
-		if need, err := x.firstFailed(step.Requires); err != nil {
-			x.failed[step.ID] = &topology.Error{
-				Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
-				Reason: fmt.Sprintf("waits for %s, which failed: %v", need, err),
-			}
+		if x.failed[step.ID] != nil {
 			continue
 		}
-		if err := c.ledger.holds(step.ID, fingerprint(c.world, step.Owners), now); err != nil {
+		if err := x.waits(step); err != nil {
 			x.failed[step.ID] = err
 			continue
 		}
 		out = append(out, step)
 	}
 	return out
+}
+
+// waits tells which failure keeps a step from running; nil if none does.
+func (x *execution) waits(step topology.Step) error {
+	need, err := x.firstFailed(step.Requires)
+	if err == nil {
+		return nil
+	}
+	return &topology.Error{
+		Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
+		Reason: fmt.Sprintf("waits for %s, which failed: %v", need, err),
+	}
 }
 
 func (x *execution) firstFailed(ids []topology.ID) (topology.ID, error) {
@@ -115,7 +166,9 @@ func (x *execution) firstFailed(ids []topology.ID) (topology.ID, error) {
 	return topology.ID{}, nil
 }
 
-func (x *execution) note(outcomes []topology.Outcome) {
+// note takes down how steps went. The way to the broker failing for all of them
+// is not the objects' failure: it paces the connection, and not the ledger.
+func (x *execution) note(outcomes []topology.Outcome, reached bool) {
 	c := x.cluster
 	x.report.Outcomes = append(x.report.Outcomes, outcomes...)
 	c.state.Lock()
@@ -125,23 +178,21 @@ func (x *execution) note(outcomes []topology.Outcome) {
 		id := outcome.Step.ID
 		// Written even if it failed: a time-out may have come after the write.
 		c.written[id] = now
-		if outcome.Err != nil {
-			x.fail(outcome.Step, outcome.Err)
-		} else {
+		switch {
+		case outcome.Err == nil:
 			x.done = append(x.done, outcome.Step)
+		case reached:
+			x.fail(outcome.Step, outcome.Err)
+		default:
+			x.failed[id] = outcome.Err
 		}
 	}
 }
 
-// fail notes a failed step; the caller holds c.state. The way to the broker
-// failing is not the object's failure, and paces the connection instead.
+// fail notes a failed step; the caller holds c.state.
 func (x *execution) fail(step topology.Step, err error) {
 	x.failed[step.ID] = err
-	switch topology.ClassOf(err) {
-	case topology.ClassTransport, topology.ClassAuthentication:
-	default:
-		x.cluster.ledger.fail(step.ID, fingerprint(x.cluster.world, step.Owners), err, x.cluster.clock())
-	}
+	x.cluster.ledger.fail(step.ID, x.plan.tries[step.ID], err, x.cluster.clock())
 }
 
 // connectionError tells whether a wave failed as a whole, for want of a broker.
@@ -149,10 +200,7 @@ func connectionError(outcomes []topology.Outcome) error {
 	for _, outcome := range outcomes {
 		switch topology.ClassOf(outcome.Err) {
 		case topology.ClassTransport, topology.ClassAuthentication:
-			if outcome.Err == nil {
-				return nil
-			}
-		default:
+		default: // accepted, too
 			return nil
 		}
 	}
@@ -230,23 +278,36 @@ func (x *execution) closeBooks(ctx context.Context) error {
 	return x.cluster.write(ctx, nil, drop)
 }
 
-// neverMade lists objects that this pass was to create and that the broker
-// definitely refused: whatever has that name is not ours. A create whose fate
-// is unknown stays in the inventory.
+// neverMade lists objects that this pass was to create and that were not sent to
+// the broker, or that it definitely refused: whatever has that name is not ours.
+// A create whose fate is unknown stays on the books.
 func (x *execution) neverMade() []topology.ID {
-	recorded := map[topology.ID]bool{}
-	for _, entry := range x.plan.Record {
-		recorded[entry.ID] = true
-	}
-	var out []topology.ID
+	sent := map[topology.ID]error{}
 	for _, outcome := range x.report.Outcomes {
-		if outcome.Step.Verb != topology.VerbCreate || outcome.Err == nil || !recorded[outcome.Step.ID] || outcome.Step.Drift {
+		sent[outcome.Step.ID] = outcome.Err
+	}
+	x.cluster.state.Lock()
+	defer x.cluster.state.Unlock()
+	var out []topology.ID
+	for _, step := range x.plan.Steps() {
+		if _, booked := x.cluster.world.Entry(step.ID); !booked || step.Verb != topology.VerbCreate || step.Drift {
 			continue
 		}
-		switch topology.ClassOf(outcome.Err) {
-		case topology.ClassRejected, topology.ClassUnsupported, topology.ClassAccessDenied, topology.ClassTransient:
-			out = append(out, outcome.Step.ID)
+		if err, tried := sent[step.ID]; !tried && x.fresh[step.ID] || tried && definite(err) {
+			out = append(out, step.ID)
 		}
 	}
 	return out
+}
+
+// definite failures leave no doubt that nothing was made.
+func definite(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch topology.ClassOf(err) {
+	case topology.ClassRejected, topology.ClassUnsupported, topology.ClassAccessDenied:
+		return true
+	}
+	return false // a time-out counts as transient, and it may come after the write
 }

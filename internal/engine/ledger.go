@@ -70,17 +70,6 @@ func (l *ledger) expire() {
 	}
 }
 
-// next is when the first object is due; false if none waits.
-func (l *ledger) next() (time.Time, bool) {
-	var first time.Time
-	for _, f := range l.entries {
-		if first.IsZero() || f.due.Before(first) {
-			first = f.due
-		}
-	}
-	return first, len(l.entries) > 0
-}
-
 // due lists the objects whose turn has come.
 func (l *ledger) due(now time.Time) []topology.ID {
 	set := map[topology.ID]struct{}{}

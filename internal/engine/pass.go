@@ -34,6 +34,9 @@ type Session struct {
 	// every cache. It is called before anything is deleted because its owner
 	// is gone.
 	Refresh func(ctx context.Context) error
+	// Verify fails if the broker that answers is not that of the inventory any
+	// more. It is called before anything is written, to the broker or about it.
+	Verify func(ctx context.Context) error
 }
 
 // Report is what a pass did.
@@ -79,20 +82,21 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 	defer c.state.Unlock()
 	now := c.clock()
 	revisit := c.ledger.due(now)
-	for id, since := range c.settling {
-		if now.Sub(since) >= settleTime {
+	for id, s := range c.settling {
+		if !s.over && now.Sub(s.since) >= settleTime {
 			revisit = append(revisit, id)
 		}
 	}
 	for _, id := range revisit {
-		entry, _ := c.world.Entry(id)
-		owners := slices.Concat(entry.Owners, c.world.Wanters(id))
+		owners := c.concerned(id)
 		if len(owners) == 0 {
 			c.ledger.clear(id)
 			delete(c.settling, id)
 		}
 		for _, key := range owners {
-			c.dirty[key] = struct{}{}
+			if c.through(key, connection) {
+				c.dirty[key] = struct{}{}
+			}
 		}
 	}
 	return c.takeDirty(connection, MostEdits)
@@ -109,13 +113,22 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 			return c.clock(), true
 		}
 	}
-	first, any := c.ledger.next()
-	for _, since := range c.settling {
-		if due := since.Add(settleTime); !any || due.Before(first) {
-			first, any = due, true
+	var first time.Time
+	found := false
+	note := func(id topology.ID, due time.Time) {
+		if (!found || due.Before(first)) && c.reaches(id, connection) {
+			first, found = due, true
 		}
 	}
-	return first, any
+	for id, f := range c.ledger.entries {
+		note(id, f.due)
+	}
+	for id, s := range c.settling {
+		if !s.over {
+			note(id, s.since.Add(settleTime))
+		}
+	}
+	return first, found
 }
 
 // Sweep is a drift check of everything on a connection, in slices.
@@ -136,12 +149,12 @@ func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
 	if err != nil {
 		return nil, err
 	}
-	taken := c.clock()
+	taken := c.startSweep(s.Connection)
 	live, err := s.Broker.Observe(ctx, topology.Selection{All: true})
 	if err != nil {
+		c.endSweep(s.Connection)
 		return nil, err
 	}
-	c.forgetWritten(taken)
 	return &Sweep{
 		cluster: c, session: s, live: live, taken: taken,
 		took: c.clock().Sub(taken), rest: c.Owners(s.Connection),
@@ -160,20 +173,22 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 	n := min(SliceSize, len(s.rest))
 	slice := s.rest[:n]
 	s.rest = s.rest[n:]
+	if s.Done() {
+		defer c.endSweep(s.session.Connection)
+	}
 	owners := c.stillAsRead(slice, s.taken)
 	if len(owners) == 0 {
 		return &Report{}, nil
 	}
 	report, err := c.run(ctx, s.session, owners, s.live)
-	if report != nil {
-		report.ObserveTime += s.took
-		s.took = 0
-	}
+	report.ObserveTime += s.took
+	s.took = 0
 	return report, err
 }
 
-// stillAsRead drops owners that are dirty, or whose objects this process has
-// written since the snapshot was taken.
+// stillAsRead drops owners that are dirty, and makes dirty and drops those of
+// whose objects, or of what these need, this process has written any since the
+// snapshot was taken.
 func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []topology.OwnerKey {
 	c.state.Lock()
 	defer c.state.Unlock()
@@ -182,9 +197,8 @@ func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []top
 		if _, dirty := c.dirty[key]; dirty {
 			continue
 		}
-		if len(c.written) > 0 && slices.ContainsFunc(c.world.Focus([]topology.OwnerKey{key}), func(id topology.ID) bool {
-			return !c.written[id].Before(taken) && !c.written[id].IsZero()
-		}) {
+		if c.writtenSince(key, taken) {
+			c.dirty[key] = struct{}{}
 			continue
 		}
 		out = append(out, key)
@@ -192,11 +206,33 @@ func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []top
 	return out
 }
 
-// forgetWritten drops notes that no living snapshot can be older than.
-func (c *Cluster) forgetWritten(taken time.Time) {
+func (c *Cluster) writtenSince(key topology.OwnerKey, taken time.Time) bool {
+	if len(c.written) == 0 {
+		return false
+	}
+	focus := c.world.Focus([]topology.OwnerKey{key})
+	return slices.ContainsFunc(slices.Concat(focus, plan.Needs(c.world, focus)), func(id topology.ID) bool {
+		at, written := c.written[id]
+		return written && !at.Before(taken)
+	})
+}
+
+// startSweep notes the time of a snapshot to be taken, and drops the notes that
+// no living snapshot is older than.
+func (c *Cluster) startSweep(connection topology.ConnectionKey) time.Time {
 	c.state.Lock()
 	defer c.state.Unlock()
-	maps.DeleteFunc(c.written, func(_ topology.ID, at time.Time) bool { return at.Before(taken) })
+	now := c.clock()
+	c.sweeps[connection] = now
+	oldest := slices.MinFunc(slices.Collect(maps.Values(c.sweeps)), time.Time.Compare)
+	maps.DeleteFunc(c.written, func(_ topology.ID, at time.Time) bool { return at.Before(oldest) })
+	return now
+}
+
+func (c *Cluster) endSweep(connection topology.ConnectionKey) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	delete(c.sweeps, connection)
 }
 
 // run is one pass over some owners. The caller holds c.passes.
@@ -210,7 +246,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	if err != nil {
 		return report, err
 	}
-	if s.Refresh != nil && endsSomething(p) {
+	if s.Refresh != nil && endsSomething(p.Plan) {
 		if err := s.Refresh(ctx); err != nil {
 			return report, err
 		}
@@ -219,10 +255,28 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 	}
+	if s.Verify != nil && !p.Empty() {
+		if err := s.Verify(ctx); err != nil {
+			return report, err
+		}
+	}
 	x := &execution{cluster: c, session: s, plan: p, report: report, failed: map[topology.ID]error{}}
+	x.holdBack()
+	if err := x.writeAhead(ctx); err != nil {
+		return report, err // nothing was done, so there is nothing to tell
+	}
 	err = x.run(ctx)
 	c.conclude(owners, p, x, report)
 	return report, err
+}
+
+// draft is a plan, and what it was made from.
+type draft struct {
+	*plan.Plan
+	// claims of the owners that the plan is for, as it knew them.
+	claims map[topology.OwnerKey]*topology.Claim
+	// tries has the fingerprint of each step.
+	tries map[topology.ID]string
 }
 
 // endsSomething tells whether the plan takes away what a departed owner had.
@@ -241,7 +295,7 @@ type observation struct {
 	live    *topology.Snapshot
 }
 
-func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*plan.Plan, error) {
+func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*draft, error) {
 	c := o.cluster
 	c.state.Lock()
 	focus := c.world.Focus(owners)
@@ -255,7 +309,7 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*pl
 		o.live = live
 	}
 	for round := 0; ; round++ {
-		p := c.compute(focus, o.live)
+		p := c.compute(owners, focus, o.live)
 		if len(p.NeedUsage) == 0 || round == mostUsageRounds {
 			return p, nil
 		}
@@ -292,25 +346,50 @@ func (o *observation) observe(ctx context.Context, sel topology.Selection) (*top
 	return live, err
 }
 
-// compute plans, and keeps the notes about settling queues.
-func (c *Cluster) compute(focus []topology.ID, live *topology.Snapshot) *plan.Plan {
+// compute plans, and keeps the notes about settling queues and failed objects.
+func (c *Cluster) compute(owners []topology.OwnerKey, focus []topology.ID, live *topology.Snapshot) *draft {
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
 	quiet := map[topology.ID]bool{}
 	for _, id := range focus {
-		if since, ok := c.settling[id]; ok && now.Sub(since) >= settleTime {
+		if s, ok := c.settling[id]; ok && now.Sub(s.since) >= settleTime {
 			quiet[id] = true
 		}
 	}
-	p := plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet})
-	if len(p.NeedUsage) > 0 {
-		return p // not the last word
+	p := &draft{
+		Plan:   plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet}),
+		claims: map[topology.OwnerKey]*topology.Claim{},
+		tries:  map[topology.ID]string{},
 	}
-	for _, id := range focus {
-		if _, settled := quiet[id]; !settled && !slices.Contains(p.Settling, id) {
-			delete(c.settling, id) // it is in use again, or wanted again
-		}
+	for _, key := range owners {
+		p.claims[key] = c.world.Claim(key)
+	}
+	for _, step := range p.Steps() {
+		p.tries[step.ID] = fingerprint(c.world, step.Owners)
+	}
+	if len(p.NeedUsage) == 0 { // the last word
+		c.keepNotes(focus, p, quiet)
 	}
 	return p
+}
+
+// keepNotes drops the notes about objects that are well, in use again or wanted
+// again: what no plan has to do with any more is not looked at for their sake.
+func (c *Cluster) keepNotes(focus []topology.ID, p *draft, quiet map[topology.ID]bool) {
+	for _, id := range focus {
+		_, step := p.tries[id]
+		if !step {
+			c.ledger.clear(id)
+		}
+		s, noted := c.settling[id]
+		switch {
+		case !noted:
+		case !slices.Contains(p.Settling, id) && !(step && quiet[id]):
+			delete(c.settling, id)
+		case quiet[id]:
+			s.over = true
+			c.settling[id] = s
+		}
+	}
 }

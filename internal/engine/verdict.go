@@ -52,7 +52,7 @@ type problem struct {
 }
 
 // conclude turns a plan and how it went into verdicts and notes.
-func (c *Cluster) conclude(owners []topology.OwnerKey, p *plan.Plan, x *execution, report *Report) {
+func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, report *Report) {
 	c.state.Lock()
 	defer c.state.Unlock()
 	problems := map[topology.OwnerKey][]problem{}
@@ -85,10 +85,11 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *plan.Plan, x *executio
 		}
 	}
 	c.noteCorrections(x, report)
-	c.noteSettling(p, x)
+	c.noteSettling(p.Plan, x)
 	c.wake(x)
 	for _, key := range owners {
-		if claim := c.world.Claim(key); claim != nil {
+		// One that was replaced meanwhile is dirty: a pass of its own will tell.
+		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
 			report.Verdicts = append(report.Verdicts, c.verdict(claim, problems[key], drift[key]))
 		}
 	}
@@ -195,7 +196,7 @@ func (c *Cluster) noteSettling(p *plan.Plan, x *execution) {
 			return ok && s.Verb == topology.VerbDelete && binding.DestinationID() == id && x.failed[s.ID] != nil
 		})
 		if _, running := c.settling[id]; !running && unbound {
-			c.settling[id] = c.clock()
+			c.settling[id] = settlement{since: c.clock()}
 		}
 	}
 	for _, step := range x.done {
@@ -228,8 +229,34 @@ func (c *Cluster) wake(x *execution) {
 			for _, owner := range c.world.Wanters(step.ID) {
 				c.dirty[owner] = struct{}{}
 			}
+			c.wakeEnded(freedBy(step))
 		}
 	}
+}
+
+// wakeEnded makes dirty the departed owners of objects that may have stayed only
+// for the sake of what is gone now.
+func (c *Cluster) wakeEnded(ids []topology.ID) {
+	for _, id := range ids {
+		entry, _ := c.world.Entry(id)
+		for _, owner := range entry.Owners {
+			if c.world.Claim(owner) == nil {
+				c.dirty[owner] = struct{}{}
+			}
+		}
+	}
+}
+
+// freedBy lists what a deletion may leave without a use: both ends of a binding,
+// the virtual host of anything else.
+func freedBy(step topology.Step) []topology.ID {
+	if binding, ok := step.Live.(*topology.Binding); ok {
+		return []topology.ID{binding.SourceID(), binding.DestinationID()}
+	}
+	if step.ID.Scope == "" {
+		return nil
+	}
+	return []topology.ID{topology.VirtualHostID(step.ID.Scope)}
 }
 
 // Describe joins ids for people: the first few and the count of the rest.

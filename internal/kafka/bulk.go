@@ -97,7 +97,7 @@ func chunks(jobs []job) (out [][]job) {
 // request. A policy of the cluster gives the same code as the cap on records:
 // only the message tells them apart.
 var wholeRefusals = map[int16]string{
-	kerr.PolicyViolation.Code:    excessiveBatch,
+	kerr.PolicyViolation.Code:    excessive,
 	kerr.InvalidRequest.Code:     "",
 	kerr.UnknownServerError.Code: "",
 	kerr.MessageTooLarge.Code:    "",
@@ -109,7 +109,7 @@ func refusedWhole(answers []answer) bool {
 		if !a.given || !whole || a.code != answers[0].code {
 			return false
 		}
-		if words != "" && (a.message == nil || !strings.Contains(*a.message, words)) {
+		if words != "" && (a.message == nil || !strings.Contains(strings.ToLower(*a.message), words)) {
 			return false
 		}
 	}

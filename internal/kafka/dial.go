@@ -31,8 +31,8 @@ func (b *Broker) dial(ctx context.Context, network, address string) (net.Conn, e
 		return conn, nil
 	}
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
-		// The client takes a context error for the caller's own and would
-		// not try the next broker.
+		// The dial's own limit, and not the caller's: another address may
+		// answer, and the error is not about the caller's patience.
 		silent := errNoAnswer
 		if handshake := (*handshakeError)(nil); errors.As(err, &handshake) {
 			silent = errNoHandshake

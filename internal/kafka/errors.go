@@ -15,15 +15,18 @@ import (
 
 // Operations on one topic, as errors name them.
 const (
-	opObserve         = "read topics"
-	opReadConfig      = "read config"
-	opReadOffsets     = "read offsets"
-	opReadGroups      = "read consumer groups"
-	opCreate          = "create topic"
-	opAlterConfig     = "alter config"
-	opAddPartitions   = "add partitions"
-	opDelete          = "delete topic"
-	excessiveBatch    = "excessively large batch" // KRaft's words, see bulk.go
+	opObserve       = "read topics"
+	opReadConfig    = "read config"
+	opReadOffsets   = "read offsets"
+	opReadGroups    = "read consumer groups"
+	opCreate        = "create topic"
+	opAlterConfig   = "alter config"
+	opAddPartitions = "add partitions"
+	opDelete        = "delete topic"
+	// excessive is in KRaft's words on too many records ("Unable to perform
+	// excessively large batch operation.") and on too many partitions
+	// ("Excessively large number of partitions per request.").
+	excessive         = "excessively large"
 	reasonExistsNow   = "exists now: looking again"
 	reasonNotAnswered = "the broker's answer does not mention this topic: looking again"
 )

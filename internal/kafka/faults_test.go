@@ -163,8 +163,8 @@ func TestObserveInPart(t *testing.T) {
 	b := connect(t, Options{BootstrapServers: bootstrap})
 	cluster.Fault(
 		kfake.Fault{Keys: []kmsg.Key{kmsg.Metadata}, Topic: "unsettled", Err: kerr.LeaderNotAvailable, When: aboutTopics},
-		kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Topic: "vanishing", Err: kerr.UnknownTopicOrPartition},
-		kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Topic: "forbidden", Err: kerr.TopicAuthorizationFailed},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Resource: "vanishing", Err: kerr.UnknownTopicOrPartition},
+		kfake.Fault{Keys: []kmsg.Key{kmsg.DescribeConfigs}, Resource: "forbidden", Err: kerr.TopicAuthorizationFailed},
 	)
 	var ids []topology.ID
 	for _, name := range []string{"fine", "unsettled", "vanishing", "forbidden", "absent"} {
@@ -220,6 +220,18 @@ func TestUsageInDoubtIsUnknown(t *testing.T) {
 			}
 			(&failure{Class: topology.ClassOf(outcome.Err), Operation: opDelete, Words: []string{"cannot tell whether it is used", c.words}}).check(t, name, outcome.Err)
 		})
+	}
+}
+
+func TestOffsetsThatAreNotAnswered(t *testing.T) {
+	cluster, bootstrap := inMemory(t, kfake.SeedTopics(2, "t"))
+	b := connect(t, Options{BootstrapServers: bootstrap})
+	cluster.ControlKey(int16(kmsg.ListOffsets), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		return request.ResponseKind(), nil, true
+	})
+	id := topology.TopicID("t")
+	if use := observe(t, b, topology.Selection{Usage: []topology.ID{id}}).Usage[id]; !use.Unknown {
+		t.Errorf("an answer without the topic makes it look empty: %+v", use)
 	}
 }
 

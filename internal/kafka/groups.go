@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -93,10 +95,7 @@ func (b *Broker) listedGroups(shard kgo.ResponseShard, started time.Time) (map[s
 	}
 	groups := map[string][]string{}
 	for _, g := range response.Groups {
-		kind := g.GroupType
-		if kind == "" || kind == "Classic" {
-			kind = groupClassic
-		}
+		kind := cmp.Or(strings.ToLower(g.GroupType), groupClassic)
 		switch {
 		case g.GroupState == "Empty" || g.GroupState == "Dead":
 		case kind == groupClassic && g.ProtocolType != "consumer":

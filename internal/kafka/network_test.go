@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"runtime"
@@ -64,6 +65,7 @@ func TestUnreachable(t *testing.T) {
 		"Refused":    {"nobody listens", Options{BootstrapServers: []string{closed}}, time.Second, []string{"connection refused by " + closed}},
 		"Unresolved": {"no such host", Options{BootstrapServers: []string{"kafka.invalid:9092"}}, 3 * time.Second, []string{"cannot resolve kafka.invalid"}},
 		"Silent":     {"connected, and no answer", Options{BootstrapServers: []string{mute}, Timeout: time.Second}, 2 * time.Second, []string{"no answer within 1s from " + mute}},
+		"SilentTLS":  {"connected, and no handshake", Options{BootstrapServers: []string{mute}, Timeout: time.Second, TLS: &tls.Config{}}, 2 * time.Second, []string{"no answer to the TLS handshake from " + mute}},
 		"Swallowed":  {"the dial is never answered", Options{BootstrapServers: []string{"10.255.255.1:9092"}, Timeout: time.Second, Dialer: swallow}, 2 * time.Second, []string{"no answer from 10.255.255.1:9092"}},
 		"OneOfTwo":   {"one bootstrap server is down", Options{BootstrapServers: []string{closed, alive[0]}}, 2 * time.Second, nil},
 		"OneMute":    {"one bootstrap server drops packets", Options{BootstrapServers: []string{"10.255.255.1:9092", alive[0]}, Timeout: 3 * time.Second, Dialer: swallow}, 3 * time.Second, nil},

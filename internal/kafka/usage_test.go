@@ -64,7 +64,7 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 	for range 2 {
 		consume(t, shared, kgo.ConsumeTopics(prefix+"classic"), kgo.ConsumerGroup(prefix+"classic"))
 	}
-	consume(t, shared, kgo.ConsumeTopics(prefix+"consumer"), kgo.ConsumerGroup(prefix+"consumer"), kgo.GroupProtocol("consumer"))
+	consume(t, shared, kgo.ConsumeTopics(prefix+"consumer"), kgo.ConsumerGroup(prefix+"consumer"), kgo.ServerSideBalancer(), kgo.Balancers(kgo.StickyBalancer()))
 	consume(t, shared, kgo.ConsumeTopics(prefix+"share"), kgo.ShareGroup(prefix+"share"))
 	once := shared.Client(t, kgo.ConsumeTopics(prefix+"left"), kgo.ConsumerGroup(prefix+"left"))
 	polled, cancel := context.WithTimeout(t.Context(), time.Second)

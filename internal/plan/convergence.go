@@ -9,8 +9,8 @@ import (
 
 // converge decides what happens to an object that has a winner.
 func (b *builder) converge(id topology.ID, d decision) {
-	entry, owned := b.in.World.Entry(id)
-	resource := releasing(d.want.Resource, entry)
+	owned := d.owned
+	resource := releasing(d.want.Resource, d.entry)
 	live, presence := b.in.Live.Look(id)
 	switch presence {
 	case topology.Unknown:
@@ -35,6 +35,21 @@ func (b *builder) converge(id topology.ID, d decision) {
 			return
 		}
 		b.bringInLine(id, d, resource, live, changes, owned)
+	}
+}
+
+// keep leaves an object as it is, because an owner is invalid or suspended. Who
+// owns it too is told if that is not as declared.
+func (b *builder) keep(id topology.ID, d decision) {
+	live, presence := b.in.Live.Look(id)
+	for _, c := range d.sharers {
+		if presence == topology.Present && len(c.want.Resource.Diff(live)) == 0 {
+			continue
+		}
+		b.hold(Held{
+			Owner: c.claim.Owner.OwnerKey, ID: id, Reason: Blocked, Missing: id,
+			Message: fmt.Sprintf("%s is not as declared, and stays so while %s, which owns it, is invalid or suspended", id, d.keeper),
+		})
 	}
 }
 
@@ -165,9 +180,8 @@ func (b *builder) record(id topology.ID, d decision) {
 // recordReleasing is record for an update: fields that it has yet to unset are
 // remembered until a later plan finds them unset.
 func (b *builder) recordReleasing(id topology.ID, d decision, changes []topology.Change) {
-	old, _ := b.in.World.Entry(id)
 	fields := declaredFields(d.want.Resource)
-	for _, field := range old.Fields {
+	for _, field := range d.entry.Fields {
 		if slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field }) {
 			fields = append(fields, field)
 		}
@@ -186,18 +200,16 @@ func declaredFields(resource topology.Resource) []string {
 // recordKeepingFields is record for an object that is not brought in line:
 // fields to unset must be remembered until they are.
 func (b *builder) recordKeepingFields(id topology.ID, d decision) {
-	old, _ := b.in.World.Entry(id)
-	b.recordEntry(id, d, old.Fields)
+	b.recordEntry(id, d, d.entry.Fields)
 }
 
 func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
-	old, owned := b.in.World.Entry(id)
 	entry := topology.Entry{
 		ID: id, Owners: d.owners, Connection: d.winner.Connection,
 		Deletion: b.gentlestPolicy(d), HandOverTo: d.winner.Policy.HandOverTo,
 		Fields: fields,
 	}
-	if !owned || !sameEntry(old, entry) {
+	if !d.owned || !sameEntry(d.entry, entry) {
 		b.records[id] = entry
 	}
 }
@@ -205,7 +217,10 @@ func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
 // gentlestPolicy is what happens to the object should all its owners go
 // unseen.
 func (b *builder) gentlestPolicy(d decision) topology.DeletionPolicy {
-	policy := d.winner.Policy.Deletion
+	policy := gentler(d.winner.Policy.Deletion, topology.Delete)
+	if len(d.owners) == 1 {
+		return policy
+	}
 	for _, owner := range d.owners {
 		policy = gentler(policy, b.in.World.Claim(owner).Policy.Deletion)
 	}

@@ -27,6 +27,12 @@ func TestConvergence(t *testing.T) {
 			want:      []string{"held Drifted shop/a exchange shop/x"},
 			says:      []string{"existence: missing on the broker, present declared"},
 		},
+		"AbsentAfterAnEdit": {
+			reason:    "an edit is carried out, and what is missing is created with it",
+			claims:    []*topology.Claim{cr("shop/a", wants(x), reportsDrift)},
+			inventory: owned(a),
+			want:      []string{"create exchange shop/x"},
+		},
 		"ReportStillCreatesWhatIsNew": {
 			reason: "what has never been there has not drifted",
 			claims: []*topology.Claim{cr("shop/a", wants(x), settled, reportsDrift)},

@@ -44,8 +44,7 @@ func (e *ending) raise(to standing, why string) bool {
 	return true
 }
 
-func (b *builder) ending(id topology.ID) *ending {
-	entry, _ := b.in.World.Entry(id)
+func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 	e := &ending{entry: entry, policy: topology.Delete}
 	e.live, e.presence = b.in.Live.Look(id)
 	for _, key := range entry.Owners {

@@ -37,6 +37,7 @@ func TestDeletionPolicies(t *testing.T) {
 		"DeleteUnseenInUse":  gone(deletes, nil, full, "record queue shop/q of shop/a Delete left behind: it holds messages", "held LeftBehind shop/a queue shop/q"),
 		"LastWordIsRetain":   gone(deletes, retains, full, "forget queue shop/q"),
 		"LastWordIsDelete":   gone(retains, deletes, full, "delete queue shop/q"),
+		"LastWordIsNone":     gone(deletes, cr("shop/a", wants(q), deletion("")), full, "record queue shop/q of shop/a Delete left behind: it holds messages", "held LeftBehind shop/a queue shop/q"),
 		"UnknownPolicyKeeps": gone(cr("shop/a", wants(q), deletion("")), nil, full, "record queue shop/q of shop/a  left behind: it holds messages", "held LeftBehind shop/a queue shop/q"),
 	}
 	cases["Absent"] = scenario{reason: "what is not there is forgotten", inventory: owned(a), want: []string{"forget queue shop/q"}}
@@ -64,8 +65,10 @@ func TestDeletionPolicies(t *testing.T) {
 	}
 	cases["GentlestIsRecorded"] = scenario{
 		reason: "and it is what is recorded while they live",
-		claims: []*topology.Claim{cr("shop/a", shares(q), deletion(topology.Delete)), cr("shop/b", shares(q), deletion(topology.Retain))},
-		want:   []string{"create queue shop/q", "record queue shop/q of shop/a shop/b Retain"},
+		claims: []*topology.Claim{
+			cr("shop/a", shares(q), deletion(topology.Delete)), cr("shop/b", shares(q), deletion(topology.Retain)), cr("shop/c", shares(q), deletion(topology.Delete)),
+		},
+		want: []string{"create queue shop/q", "record queue shop/q of shop/a shop/b shop/c Retain"},
 	}
 	run(t, cases)
 }
@@ -130,7 +133,7 @@ func TestWholeClaim(t *testing.T) {
 func TestSharedExchangeIsNotContagious(t *testing.T) {
 	q1, q2, dlx := queue("q1"), queue("q2"), exchange("dlx", "direct")
 	a, b := cr("shop/a", wants(q1), shares(dlx)), cr("shop/b", wants(q2), shares(dlx))
-	run(t, map[string]scenario{"": {
+	run(t, map[string]scenario{"Exchange": {
 		reason:   "one owner's queue keeps what it shares, and nothing of the other owner's",
 		departed: []*topology.Claim{a, b}, inventory: owned(a, b), live: []topology.Resource{q1, q2, dlx},
 		usage: used{q1.ID(): {Messages: 1}, q2.ID(): {}, dlx.ID(): {}},
@@ -139,6 +142,16 @@ func TestSharedExchangeIsNotContagious(t *testing.T) {
 			"record exchange shop/dlx of shop/a shop/b left behind: queue shop/q1 stays: it holds messages",
 			"record queue shop/q1 of shop/a left behind: it holds messages",
 			"held LeftBehind shop/a exchange shop/dlx", "held LeftBehind shop/a queue shop/q1", "held LeftBehind shop/b exchange shop/dlx",
+		},
+	}, "DeadQueue": {
+		reason: "a shared queue that holds messages keeps its departed owner's claim whole, even if another owner lives and has dropped it",
+		claims: []*topology.Claim{cr("shop/a")}, departed: []*topology.Claim{cr("shop/b", wants(q2), shares(q1))},
+		inventory: owned(cr("shop/a", shares(q1)), cr("shop/b", wants(q2), shares(q1))), live: []topology.Resource{q1, q2},
+		usage: used{q1.ID(): {Messages: 1}, q2.ID(): {}},
+		want: []string{
+			"record queue shop/q1 of shop/a shop/b left behind: it holds messages",
+			"record queue shop/q2 of shop/b left behind: queue shop/q1 stays: it holds messages",
+			"held LeftBehind shop/a queue shop/q1", "held LeftBehind shop/b queue shop/q1", "held LeftBehind shop/b queue shop/q2",
 		},
 	}})
 }
@@ -181,14 +194,21 @@ func TestVirtualHostDeletion(t *testing.T) {
 // What a step requires decides what the engine does when another step fails.
 func TestRequires(t *testing.T) {
 	q, dead, dlx, inner := queue("q", "x-dead-letter-exchange", "dlx"), queue("dead"), exchange("dlx", "direct"), bind("dlx", "dead", "q")
-	host, claim := cr("shop/host", wants(shop)), cr("shop/q", wants(q), shares(dead, dlx, inner))
-	in := scenario{inventory: owned(host, claim), live: []topology.Resource{q, dead, dlx, inner}, usage: used{shop.ID(): {Objects: 3}, q.ID(): {}, dead.ID(): {}, dlx.ID(): {Bindings: ids(inner)}}}.input()
+	orders, feed := exchange("orders", "topic"), bind("orders", "q", "k")
+	host, sender, claim := cr("shop/host", wants(shop)), cr("shop/x", wants(orders)), cr("shop/q", wants(q), shares(dead, dlx, inner, feed))
+	in := scenario{
+		inventory: owned(host, sender, claim), live: []topology.Resource{q, dead, dlx, inner, orders, feed},
+		usage: used{shop.ID(): {Objects: 4}, q.ID(): {}, dead.ID(): {}, dlx.ID(): {Bindings: ids(inner)}, orders.ID(): {Bindings: ids(feed)}},
+	}.input()
 	got := requires(plan.Compute(in))
 	want := map[string][]topology.ID{
-		"delete queue shop/q": nil, "delete queue shop/dead": ids(q),
-		"delete binding shop/dlx -> queue dead key q": ids(dead, q),
-		"delete exchange shop/dlx":                    ids(inner, dead, q),
-		"delete vhost shop":                           ids(dlx, dead, q),
+		"delete binding shop/orders -> queue q key k": nil,
+		"delete queue shop/q":                         ids(feed),
+		"delete queue shop/dead":                      ids(feed, q),
+		"delete binding shop/dlx -> queue dead key q": ids(feed, dead, q),
+		"delete exchange shop/dlx":                    ids(inner, feed, dead, q),
+		"delete exchange shop/orders":                 ids(feed),
+		"delete vhost shop":                           ids(dlx, orders, dead, q),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("a delete requires what would keep it (-want +got):\n%s", diff)

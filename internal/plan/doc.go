@@ -13,8 +13,10 @@
 //	an explicit + derived    any                            the explicit one owns; equal derived ones co-own
 //	several explicit         one of them (the incumbent)    the incumbent owns; the rest: Conflict
 //	several explicit         none of them                   the oldest, then namespace/name; the rest: Conflict
-//	any                      an invalid or suspended one    it keeps; the rest: Conflict
-//	another namespace's      an owner that is gone          Conflict, unless handed over; the object goes by policy
+//	any                      an invalid or suspended one    it keeps, and the object stays as it is; the rest: Conflict
+//	some shareable           several, some of them such     the others look after it; all stay owners
+//	another namespace's      owners that are gone, or       Conflict, unless handed over; the object goes by policy
+//	                         declare it no longer
 //
 // # What happens to it
 //
@@ -30,6 +32,17 @@
 //	present         no claim   –                     deleted by the last owner's policy, or left behind
 //	absent          no claim   –                     forgotten
 //
+// # How it goes
+//
+// What one former owner held goes or stays whole: while a queue or topic of it
+// stays, the rest does, and every delete requires the earlier ones of its claim
+// to have succeeded. First goes what feeds a queue from outside, then the
+// queues, then the wiring between them, then exchanges, and virtual hosts last.
+// A queue whose counts lag is unbound first, and deleted once it is quiet. What
+// an edit takes out goes when the rest of the edit is made, and never with a
+// message in it.
+//
 // Files: world.go (the input, indexed), ownership.go (the first table),
-// convergence.go (the second), deletion.go (its last rows), order.go (waves).
+// convergence.go (the second), deletion.go and usage.go (its last rows),
+// order.go (waves).
 package plan

@@ -17,29 +17,40 @@ type decision struct {
 	// their share because they cannot say what they want. Sorted.
 	owners []topology.OwnerKey
 	losers []Held
-	// owned: the inventory has the object. kept: an invalid or suspended owner
+	// keeper has the object while it cannot say what it wants; sharers own it
+	// too, and have to take it as it is.
+	keeper  topology.OwnerKey
+	sharers []contender
+	// entry of the inventory, if owned. kept: an invalid or suspended owner
 	// has it, and it stays as it is.
+	entry       topology.Entry
 	owned, kept bool
 }
 
 // contender is a claim that wants an object.
 type contender struct {
-	claim     *topology.Claim
-	want      topology.Want
+	wanter
 	incumbent bool
 }
 
 func decideOwnership(w *World, id topology.ID) decision {
 	entry, owned := w.inventory[id]
-	d := decision{owned: owned}
+	d := decision{entry: entry, owned: owned}
+	if wanters := w.wanters[id]; len(wanters) == 1 && len(entry.Owners) == 1 && len(w.mute) == 0 && wanters[0].key() == entry.Owners[0] {
+		// Nearly all objects of a calm cluster: theirs alone, as it was.
+		d.winner, d.want, d.owners = wanters[0].claim, wanters[0].want, entry.Owners
+		return d
+	}
 	contenders := contendersFor(w, id, entry)
 	incumbent := slices.ContainsFunc(contenders, func(c contender) bool { return c.incumbent })
 	keepers, explicit := keepersOf(w, id, entry)
 	switch {
 	case len(keepers) > 0 && (explicit || !incumbent):
-		d.kept = true
+		d.kept, d.keeper = true, keepers[0]
 		for _, c := range contenders {
-			if !c.incumbent {
+			if c.incumbent {
+				d.sharers = append(d.sharers, c)
+			} else {
 				d.losers = append(d.losers, lost(id, c.claim, keepers[0]))
 			}
 		}
@@ -73,12 +84,11 @@ func contendersFor(w *World, id topology.ID, entry topology.Entry) []contender {
 	wanters := w.wanters[id]
 	out := make([]contender, 0, len(wanters))
 	for _, wanter := range wanters {
-		claim := w.claims[wanter.key]
-		if claim.Invalid != nil || claim.Suspended {
+		if wanter.claim.Invalid != nil || wanter.claim.Suspended {
 			continue
 		}
-		_, incumbent := slices.BinarySearchFunc(entry.Owners, wanter.key, topology.OwnerKey.Compare)
-		out = append(out, contender{claim: claim, want: wanter.want, incumbent: incumbent})
+		_, incumbent := slices.BinarySearchFunc(entry.Owners, wanter.key(), topology.OwnerKey.Compare)
+		out = append(out, contender{wanter: wanter, incumbent: incumbent})
 	}
 	return out
 }
@@ -97,9 +107,11 @@ func compareContenders(a, b contender) int {
 // they have. Explicit tells whether one of them is known to own the object
 // outright, and not to share it.
 func keepersOf(w *World, id topology.ID, entry topology.Entry) (keepers []topology.OwnerKey, explicit bool) {
+	if len(w.mute) == 0 {
+		return nil, false
+	}
 	for _, key := range entry.Owners {
-		claim := w.claims[key]
-		if claim == nil || claim.Invalid == nil && !claim.Suspended {
+		if _, mute := w.mute[key]; !mute {
 			continue
 		}
 		keepers = append(keepers, key)

@@ -54,6 +54,12 @@ func TestOwnership(t *testing.T) {
 			inventory: owned(cr("shop/b", wants(direct))),
 			want:      []string{"held Conflict shop/a exchange shop/x won by shop/b", "held Suspended shop/b"},
 		},
+		"SuspendedAlone": {
+			reason:    "even if nobody else wants them",
+			claims:    []*topology.Claim{cr("shop/b", wants(direct), suspended)},
+			inventory: owned(cr("shop/b", wants(direct))),
+			want:      []string{"held Suspended shop/b"},
+		},
 		"InvalidClaimsNothingNew": {
 			reason: "an invalid claim creates nothing and stands in nobody's way",
 			claims: []*topology.Claim{cr("shop/a", wants(direct), invalid), cr("shop/b", wants(fanout), bornAfter(1))},
@@ -81,10 +87,11 @@ func TestOwnership(t *testing.T) {
 			},
 		},
 		"SuspendedExplicitOwnerStopsSharers": {
-			reason:    "who owns an object outright and is suspended decides that it is left alone",
+			reason:    "who owns an object outright and is suspended decides that it is left alone; whoever shares it is told",
 			claims:    []*topology.Claim{cr("shop/a", wants(direct), suspended), cr("shop/b", shares(direct))},
 			inventory: owned(cr("shop/a", wants(direct)), cr("shop/b", shares(direct))),
-			want:      []string{"held Suspended shop/a"},
+			want:      []string{"held Suspended shop/a", "held DependencyNotReady shop/b exchange shop/x"},
+			says:      []string{"stays so while Queue shop/a, which owns it, is invalid or suspended"},
 		},
 	})
 }

@@ -132,11 +132,11 @@ func Compute(in Input) *Plan {
 		}
 		switch {
 		case decision.kept:
-			// An invalid or suspended owner keeps it as it is.
+			b.keep(id, decision)
 		case decision.winner != nil:
 			b.converge(id, decision)
 		case decision.owned:
-			ended[id] = b.ending(id)
+			ended[id] = b.ending(id, decision.entry)
 		}
 	}
 	b.blockOnMissing()
@@ -177,28 +177,34 @@ func (b *builder) holdFor(owners []topology.OwnerKey, h Held) {
 // once each.
 func (b *builder) holdWholeClaims(focus []topology.ID) {
 	w := b.in.World
+	if len(w.mute) == 0 {
+		return
+	}
 	touched := map[topology.OwnerKey]struct{}{}
+	touch := func(key topology.OwnerKey) {
+		if _, mute := w.mute[key]; mute {
+			touched[key] = struct{}{}
+		}
+	}
 	for _, id := range focus {
 		for _, wanter := range w.wanters[id] {
-			touched[wanter.key] = struct{}{}
+			touch(wanter.key())
 		}
 		for _, key := range w.inventory[id].Owners {
-			touched[key] = struct{}{}
+			touch(key)
 		}
 	}
 	for key := range touched {
 		claim := w.claims[key]
-		switch {
-		case claim == nil:
-		case claim.Suspended:
+		if claim.Suspended {
 			b.hold(Held{Owner: key, Reason: Suspended, Message: "suspended: nothing is changed until spec.suspend is false"})
-		case claim.Invalid != nil:
-			reason := Invalid
-			if _, ok := errors.AsType[*NotPermitted](claim.Invalid); ok {
-				reason = RefNotPermitted
-			}
-			b.hold(Held{Owner: key, Reason: reason, Message: claim.Invalid.Error()})
+			continue
 		}
+		reason := Invalid
+		if _, ok := errors.AsType[*NotPermitted](claim.Invalid); ok {
+			reason = RefNotPermitted
+		}
+		b.hold(Held{Owner: key, Reason: reason, Message: claim.Invalid.Error()})
 	}
 }
 

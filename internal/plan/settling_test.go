@@ -17,6 +17,15 @@ func TestQuorumQueueSettles(t *testing.T) {
 	claim := cr("shop/q", wants(q), shares(dead, dlx, inner, feed))
 	unbound := cr("shop/q", wants(q), shares(dead, dlx, inner))
 	lagging := used{q.ID(): {Delayed: true}, dead.ID(): {Delayed: true}, dlx.ID(): {Bindings: ids(inner)}}
+	caught := used{q.ID(): {Delayed: true, Messages: 1}, dead.ID(): {Delayed: true}, dlx.ID(): {Bindings: ids(inner)}}
+	leftBehind := []string{
+		"record binding shop/dlx -> queue dead key q of shop/q left behind: queue shop/q stays: it holds messages",
+		"record exchange shop/dlx of shop/q left behind: queue shop/q stays: it holds messages",
+		"record queue shop/dead of shop/q left behind: queue shop/q stays: it holds messages",
+		"record queue shop/q of shop/q left behind: it holds messages",
+		"held LeftBehind shop/q binding shop/dlx -> queue dead key q", "held LeftBehind shop/q exchange shop/dlx",
+		"held LeftBehind shop/q queue shop/dead", "held LeftBehind shop/q queue shop/q",
+	}
 	waiting := []string{
 		"held Deleting shop/q binding shop/dlx -> queue dead key q", "held Deleting shop/q exchange shop/dlx",
 		"held Deleting shop/q queue shop/dead", "held Deleting shop/q queue shop/q",
@@ -38,14 +47,8 @@ func TestQuorumQueueSettles(t *testing.T) {
 		"Delete": phase("all are quiet: the claim goes", unbound, lagging, ids(q, dead),
 			"delete if unused queue shop/q", "--", "delete if unused queue shop/dead", "--",
 			"delete if unused binding shop/dlx -> queue dead key q", "--", "delete if unused exchange shop/dlx"),
-		"Used": phase("a message came to light: all stays, quiet or not",
-			unbound, used{q.ID(): {Delayed: true, Messages: 1}, dead.ID(): {Delayed: true}, dlx.ID(): {Bindings: ids(inner)}}, ids(q, dead),
-			"record binding shop/dlx -> queue dead key q of shop/q left behind: queue shop/q stays: it holds messages",
-			"record exchange shop/dlx of shop/q left behind: queue shop/q stays: it holds messages",
-			"record queue shop/dead of shop/q left behind: queue shop/q stays: it holds messages",
-			"record queue shop/q of shop/q left behind: it holds messages",
-			"held LeftBehind shop/q binding shop/dlx -> queue dead key q", "held LeftBehind shop/q exchange shop/dlx",
-			"held LeftBehind shop/q queue shop/dead", "held LeftBehind shop/q queue shop/q"),
+		"Used":              phase("a message came to light: all stays, quiet or not", unbound, caught, ids(q, dead), leftBehind...),
+		"UsedWhileSettling": phase("whatever its companions wait for", unbound, caught, nil, leftBehind...),
 	})
 }
 
@@ -89,6 +92,12 @@ func TestEdits(t *testing.T) {
 			inventory: owned(cr("shop/q", wants(q), shares(before), deletion(topology.Retain)), cr("shop/x", wants(x))), live: live,
 			want: []string{"delete binding shop/x -> queue q key old"},
 		},
+		"DriftIsNoReasonToWait": {
+			reason:    "what is reported and left as it is keeps no binding",
+			claims:    []*topology.Claim{cr("shop/q", wants(q), settled, reportsDrift), ownsX},
+			inventory: was, live: []topology.Resource{x, before},
+			want: []string{"delete binding shop/x -> queue q key old", "held Drifted shop/q queue shop/q"},
+		},
 		"DroppedDeadLetters": {
 			reason:    "taking deadLetter out deletes no message, not even under Delete: it is left behind while the claim lives",
 			claims:    []*topology.Claim{cr("shop/q", wants(q), deletion(topology.Delete))},
@@ -112,6 +121,21 @@ func TestMakeBeforeBreakRequires(t *testing.T) {
 	want := map[string][]topology.ID{"create " + after.ID().String(): nil, "delete " + before.ID().String(): ids(after)}
 	if diff := cmp.Diff(want, requires(plan.Compute(in))); diff != "" {
 		t.Errorf("the delete requires the create (-want +got):\n%s", diff)
+	}
+}
+
+func TestFocusNamedTwice(t *testing.T) {
+	q := queue("q")
+	claim := cr("shop/q", wants(q))
+	in := scenario{inventory: owned(claim), live: []topology.Resource{q}, unread: map[topology.ID]error{}}.input()
+	in.Focus = ids(q, q)
+	if diff := cmp.Diff([]string{"usage? queue shop/q", "held Deleting shop/q queue shop/q"}, render(plan.Compute(in))); diff != "" {
+		t.Errorf("an object named twice is decided once (-want +got):\n%s", diff)
+	}
+	in.World.SetClaim(cr("shop/q", wants(q), adoption(topology.AdoptNever)))
+	in.World.DropEntry(q.ID())
+	if diff := cmp.Diff([]string{"held AdoptionRefused shop/q queue shop/q"}, render(plan.Compute(in))); diff != "" {
+		t.Errorf("and held once (-want +got):\n%s", diff)
 	}
 }
 

@@ -81,7 +81,7 @@ func spread(ids []topology.ID, endings map[topology.ID]*ending) bool {
 	causes := map[topology.OwnerKey]*ending{}
 	for _, id := range ids {
 		e := endings[id]
-		if e.shrunk || e.caused == goes || id.Kind != topology.KindQueue && id.Kind != topology.KindTopic {
+		if e.caused == goes || id.Kind != topology.KindQueue && id.Kind != topology.KindTopic {
 			continue
 		}
 		for _, owner := range e.entry.Owners {
@@ -132,7 +132,7 @@ func markInner(endings map[topology.ID]*ending) {
 	}
 	for _, e := range endings {
 		binding, ok := e.live.(*topology.Binding)
-		e.inner = ok && !e.shrunk && slices.ContainsFunc(e.entry.Owners, func(owner topology.OwnerKey) bool {
+		e.inner = ok && slices.ContainsFunc(e.entry.Owners, func(owner topology.OwnerKey) bool {
 			return sources[source{owner, binding.SourceID()}]
 		})
 	}

@@ -12,6 +12,8 @@ import (
 type World struct {
 	claims  map[topology.OwnerKey]*topology.Claim
 	wanters map[topology.ID][]wanter // sorted by key
+	// mute claims, invalid or suspended, do not say what they want.
+	mute map[topology.OwnerKey]struct{}
 	// inventory and its reverse.
 	inventory topology.Inventory
 	holdings  map[topology.OwnerKey]map[topology.ID]struct{}
@@ -21,17 +23,20 @@ type World struct {
 
 // wanter is a claim's word about one object.
 type wanter struct {
-	key  topology.OwnerKey
-	want topology.Want
+	claim *topology.Claim
+	want  topology.Want
 }
 
-func (w wanter) compare(key topology.OwnerKey) int { return w.key.Compare(key) }
+func (w wanter) key() topology.OwnerKey { return w.claim.Owner.OwnerKey }
+
+func (w wanter) compare(key topology.OwnerKey) int { return w.key().Compare(key) }
 
 // NewWorld returns an empty world.
 func NewWorld() *World {
 	return &World{
 		claims:    map[topology.OwnerKey]*topology.Claim{},
 		wanters:   map[topology.ID][]wanter{},
+		mute:      map[topology.OwnerKey]struct{}{},
 		inventory: topology.Inventory{},
 		holdings:  map[topology.OwnerKey]map[topology.ID]struct{}{},
 		departed:  map[topology.OwnerKey]topology.Policy{},
@@ -44,10 +49,13 @@ func (w *World) SetClaim(claim *topology.Claim) {
 	w.unindex(key)
 	w.claims[key] = claim
 	delete(w.departed, key)
+	if claim.Invalid != nil || claim.Suspended {
+		w.mute[key] = struct{}{}
+	}
 	for _, want := range claim.Want {
 		id := want.Resource.ID()
 		if at, twice := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare); !twice {
-			w.wanters[id] = slices.Insert(w.wanters[id], at, wanter{key: key, want: want})
+			w.wanters[id] = slices.Insert(w.wanters[id], at, wanter{claim: claim, want: want})
 		}
 	}
 }
@@ -72,6 +80,7 @@ func (w *World) unindex(key topology.OwnerKey) {
 	if !ok {
 		return
 	}
+	delete(w.mute, key)
 	for _, want := range old.Want {
 		id := want.Resource.ID()
 		at, found := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare)
@@ -156,7 +165,7 @@ func (w *World) EachEntry(f func(topology.Entry)) {
 func (w *World) Wanters(id topology.ID) []topology.OwnerKey {
 	keys := make([]topology.OwnerKey, len(w.wanters[id]))
 	for i, wanter := range w.wanters[id] {
-		keys[i] = wanter.key
+		keys[i] = wanter.key()
 	}
 	return keys
 }

@@ -37,7 +37,7 @@ func TestWhatTheBrokerRefuses(t *testing.T) {
 				class: topology.ClassRejected, words: []string{"inequivalent arg 'x-message-ttl'", "'1000'", "'60000'"},
 			},
 			"another queue type": {
-				reason: "fixed at creation", step: create(queue("q", "quorum", nil)),
+				reason: "fixed at creation", step: create(queue("q", "quorum", topology.Arguments{"x-message-ttl": int64(60000)})),
 				class: topology.ClassRejected, words: []string{"x-queue-type", "quorum", "classic"},
 			},
 			"another exchange type": {

@@ -107,9 +107,15 @@ func TestRoundTripOfBindings(t *testing.T) {
 		}
 		wants = append(wants,
 			binding(func(b *topology.Binding) { b.DestinationType, b.Destination = "exchange", "y" }),
-			binding(func(b *topology.Binding) { b.Source, b.Arguments = "amq.headers", topology.Arguments{"x-match": "any", "a": "b"} }),
-			binding(func(b *topology.Binding) { b.Source, b.Arguments = "h", topology.Arguments{"x-match": "all", "n": 1.0, "i": int64(1), "s": "1"} }),
-			binding(func(b *topology.Binding) { b.Source, b.RoutingKey, b.Arguments = "h", "..", topology.Arguments{"i": int64(1)} }),
+			binding(func(b *topology.Binding) {
+				b.Source, b.Arguments = "amq.headers", topology.Arguments{"x-match": "any", "a": "b"}
+			}),
+			binding(func(b *topology.Binding) {
+				b.Source, b.Arguments = "h", topology.Arguments{"x-match": "all", "n": 1.0, "i": int64(1), "s": "1"}
+			}),
+			binding(func(b *topology.Binding) {
+				b.Source, b.RoutingKey, b.Arguments = "h", "..", topology.Arguments{"i": int64(1)}
+			}),
 		)
 		var steps []topology.Step
 		for _, want := range wants {

@@ -155,10 +155,14 @@ func (o *observation) usage(ctx context.Context) error {
 		defer mu.Unlock()
 		out[id] = u
 	}
+	exchanges, hosts := o.exchangeUsages, o.virtualHostUsages
+	if o.selection.All {
+		exchanges, hosts = o.exchangeUsagesFromAll, o.virtualHostUsagesFromAll
+	}
 	tasks := slices.Concat(
 		o.queueUsages(byKind[topology.KindQueue], put),
-		o.exchangeUsages(byKind[topology.KindExchange], put),
-		o.virtualHostUsages(byKind[topology.KindVirtualHost], put),
+		exchanges(byKind[topology.KindExchange], put),
+		hosts(byKind[topology.KindVirtualHost], put),
 	)
 	err := each(ctx, o.broker.options.Concurrency, tasks, func(ctx context.Context, t task) error {
 		if err := t(o.broker.call(ctx, "read usage")); err != nil && !notFound(err) && !denied(err) {
@@ -176,7 +180,7 @@ type putUsage func(topology.ID, topology.Usage)
 
 func (o *observation) queueUsages(ids []topology.ID, put putUsage) []task {
 	var tasks []task
-	for _, host := range scopes(ids, fewVirtualHosts) {
+	for _, host := range scopes(ids, 1) {
 		tasks = append(tasks, func(c call) error {
 			found, err := o.broker.queueUsage(c, host)
 			for _, id := range ids {
@@ -208,21 +212,40 @@ func (o *observation) exchangeUsages(ids []topology.ID, put putUsage) []task {
 		}
 		return tasks
 	}
-	for _, host := range scopes(ids, fewVirtualHosts) {
+	for _, host := range scopes(ids, 1) {
 		tasks = append(tasks, func(c call) error {
 			found, _, err := bindingKind.read(c.within(listingFactor*c.timeout), listingPath(bindingKind, host))
 			if err != nil {
 				return err
 			}
 			for _, id := range ids {
-				if host == "" || id.Scope == host {
-					put(id, usageOfExchange(id, found))
-				}
+				put(id, usageOfExchange(id, found))
 			}
 			return nil
 		})
 	}
 	return tasks
+}
+
+// exchangeUsagesFromAll needs no request: the bindings have been read.
+func (o *observation) exchangeUsagesFromAll(ids []topology.ID, put putUsage) []task {
+	used := map[topology.ID][]topology.ID{}
+	for id, resource := range o.found.objects {
+		if binding, ok := resource.(*topology.Binding); ok {
+			used[binding.SourceID()] = append(used[binding.SourceID()], id)
+			if destination := binding.DestinationID(); destination != binding.SourceID() {
+				used[destination] = append(used[destination], id)
+			}
+		}
+	}
+	for _, id := range ids {
+		if o.found.unread[topology.VirtualHostID(id.Scope)] != nil {
+			continue
+		}
+		slices.SortFunc(used[id], topology.ID.Compare)
+		put(id, topology.Usage{Bindings: used[id]})
+	}
+	return nil
 }
 
 func usageOfExchange(id topology.ID, all []topology.Resource) topology.Usage {
@@ -253,6 +276,37 @@ func (o *observation) virtualHostUsages(ids []topology.ID, put putUsage) []task 
 		})
 	}
 	return tasks
+}
+
+// virtualHostUsagesFromAll counts what has been read, and asks for policies
+// only.
+func (o *observation) virtualHostUsagesFromAll(ids []topology.ID, put putUsage) []task {
+	if len(ids) == 0 {
+		return nil
+	}
+	return []task{func(c call) error {
+		held := map[string]int64{}
+		for id := range o.found.objects {
+			if id.Kind != topology.KindExchange || !systemExchange(id.Name) {
+				held[id.Scope]++
+			}
+		}
+		var policies []struct {
+			VirtualHost string `json:"vhost"`
+		}
+		if err := c.get("policies", &policies); err != nil && !denied(err) {
+			return err
+		}
+		for _, policy := range policies {
+			held[policy.VirtualHost]++
+		}
+		for _, id := range ids {
+			if o.found.unread[id] == nil {
+				put(id, topology.Usage{Objects: held[id.Name]})
+			}
+		}
+		return nil
+	}}
 }
 
 func inUse(format string, args ...any) error {

@@ -5,9 +5,8 @@
 // Each test has a namespace, virtual hosts and topic names of its own, and a
 // controller that watches that namespace alone: tests do not see each other.
 //
-//	stage_test.go       one test's namespace, controller and clients
-//	controller_test.go  the controller process: start, stop, kill
-//	expect_test.go      waiting for statuses, reading events
+//	stage_test.go   one test's namespace, controller and clients
+//	expect_test.go  waiting for statuses, reading events
 //
 // The other files hold the tests, named after what they are about.
 package e2e

@@ -105,16 +105,26 @@ func (s *stage) reaches(limit time.Duration, object client.Object, status metav1
 	return message
 }
 
-// events lists "Type Reason object: note" of the namespace.
+// events lists "Type Reason object: note" of the namespace, with " x2" and more
+// where the API server holds a series of them: the note is the first one's then.
 func (s *stage) events() []string {
 	s.t.Helper()
+	return s.eventsIn(s.namespace)
+}
+
+func (s *stage) eventsIn(namespace string) []string {
+	s.t.Helper()
 	var list eventsv1.EventList
-	if err := s.client.List(s.t.Context(), &list, client.InNamespace(s.namespace)); err != nil {
+	if err := s.client.List(s.t.Context(), &list, client.InNamespace(namespace)); err != nil {
 		s.t.Fatal(err)
 	}
 	var out []string
 	for _, e := range list.Items {
-		out = append(out, fmt.Sprintf("%s %s %s/%s: %s", e.Type, e.Reason, e.Regarding.Kind, e.Regarding.Name, e.Note))
+		line := fmt.Sprintf("%s %s %s/%s: %s", e.Type, e.Reason, e.Regarding.Kind, e.Regarding.Name, e.Note)
+		if e.Series != nil {
+			line += fmt.Sprintf(" x%d", e.Series.Count)
+		}
+		out = append(out, line)
 	}
 	return out
 }

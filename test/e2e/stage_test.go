@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,8 +33,10 @@ type stage struct {
 	t          *testing.T
 	plane      *harness.ControlPlane
 	namespace  string
+	home       string        // of the controller
+	kubeconfig string        // of the controller
 	client     client.Client // of an administrator
-	controller *controller
+	controller *harness.Controller
 }
 
 // newStage makes a namespace with a controller of its own, bound to config/rbac
@@ -43,8 +46,37 @@ func newStage(t *testing.T, args ...string) *stage {
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
 	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), client: newClient(t, plane.Config)}
-	s.controller = newController(t, leastPrivilege(t, plane, s.namespace), s.namespace, args...)
+	s.home, s.kubeconfig = s.namespace, plane.LeastPrivilege(t, s.namespace)
+	s.controller = harness.NewController(t, s.kubeconfig, s.namespace, args...)
 	return s
+}
+
+// newStageApart is a stage whose controller has a namespace of its own, as it
+// has in production: inventory and lease are in home, the objects in namespace,
+// where the controller may read Secrets because that namespace grants it.
+func newStageApart(t *testing.T, args ...string) *stage {
+	t.Helper()
+	plane := harness.SharedControlPlane(t)
+	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
+	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), home: plane.NewNamespace(t), client: newClient(t, plane.Config)}
+	s.kubeconfig = plane.LeastPrivilege(t, s.home)
+	s.grantSecrets(s.namespace)
+	// The later one of two flags counts.
+	s.controller = harness.NewController(t, s.kubeconfig, s.home, append([]string{"--watch-namespaces", s.namespace}, args...)...)
+	return s
+}
+
+// grantSecrets lets the controller read Secrets in a namespace, as
+// config/rbac/secret_reader.yaml tells people to.
+func (s *stage) grantSecrets(namespace string) {
+	s.t.Helper()
+	s.create(&rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "warrener-secret-reader", Namespace: namespace},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "warrener-secret-reader-" + s.home},
+		Subjects: []rbacv1.Subject{{
+			Kind: rbacv1.ServiceAccountKind, Namespace: s.home, Name: "warrener-controller-" + s.home,
+		}},
+	})
 }
 
 func newClient(t *testing.T, config *rest.Config) client.Client {

@@ -30,6 +30,9 @@ type ControlPlane struct {
 
 	instance *instance
 	dir      string // of the instance: certificates, logs
+
+	// crds serialises tests that install the same definitions.
+	crds sync.Mutex
 }
 
 var shared struct {
@@ -99,6 +102,8 @@ func startControlPlane(hack, assets string) (*ControlPlane, error) {
 // InstallCRDs installs the custom resource definitions of the folders and waits until they are served.
 func (c *ControlPlane) InstallCRDs(t testing.TB, dirs ...string) {
 	t.Helper()
+	c.crds.Lock()
+	defer c.crds.Unlock()
 	if _, err := envtest.InstallCRDs(c.Config, envtest.CRDInstallOptions{Paths: dirs, ErrorIfPathMissing: true}); err != nil {
 		t.Fatalf("install CRDs: %v", err)
 	}

@@ -58,7 +58,9 @@ func (r *result) markdown() string {
 	fmt.Fprintf(&s, "\nMeasured on %s, %d cores, %s, RabbitMQ 4.0, Kubernetes %s.\n\n",
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), os.Getenv("WARRENER_TEST_KUBERNETES"))
 	s.WriteString("| what | figure |\n|---|---|\n")
-	row := func(what, format string, args ...any) { fmt.Fprintf(&s, "| %s | %s |\n", what, fmt.Sprintf(format, args...)) }
+	row := func(what, format string, args ...any) {
+		fmt.Fprintf(&s, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
+	}
 	row("custom resources", "%d", r.objects)
 	row("limit: created and patched once, no controller, 16 writers (mean of before and after)", "%.1f s", r.limit.Seconds())
 	row("all created", "%.1f s", r.created.Seconds())

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# test.sh [PACKAGE...]: vet and test, in an environment that with-testenv.sh has set up; all packages by default.
+#
+# No test is skipped for want of a broker: that is a failure here. WARRENER_LONG=1 runs the full soak versions.
+# TESTFLAGS are passed on to `go test`, such as TESTFLAGS='-run TestName -count 1'.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export WARRENER_REQUIRE_PARTS=1
+timeout=25m # for each package
+[ -z "${WARRENER_LONG:-}" ] || timeout=3h
+[ $# -gt 0 ] || set -- ./...
+summary=$(mktemp -d)
+trap 'rm -rf "$summary"' EXIT
+go build -o "$summary/testsum" ./hack/testsum
+go vet "$@"
+# Two packages at a time: each may run brokers of its own.
+# shellcheck disable=SC2086 # TESTFLAGS are several words
+go test -json -p 2 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"

@@ -1,0 +1,241 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+func TestWriteAheadComesBeforeTheBroker(t *testing.T) {
+	s := newStage(t)
+	s.set(cr("shop/x", wants(exchange("x"))), cr("shop/q", wants(queue("q"), bind("x", "q", "k"))))
+	s.edits()
+	check(t, "one write of the books for all waves, before the first of them", []string{
+		"books: + binding shop/x -> queue q key k, + exchange shop/x, + queue shop/q",
+		"create exchange shop/x", "create queue shop/q", "create binding shop/x -> queue q key k",
+	}, s.journal.take())
+	s.cluster.Touch(key("shop/q"), key("shop/x"))
+	s.edits()
+	check(t, "a second pass changes nothing", []string(nil), s.journal.take())
+	s.cluster.RemoveClaim(key("shop/x"), true)
+	s.cluster.RemoveClaim(key("shop/q"), true)
+	s.edits()
+	check(t, "entries leave after the deletion, in one write", []string{
+		"delete binding shop/x -> queue q key k", "delete queue shop/q", "delete exchange shop/x",
+		"books: - binding shop/x -> queue q key k, - queue shop/q, - exchange shop/x",
+	}, s.journal.take())
+}
+
+// crash runs a pass that ends in the middle of a wave, as when the process is
+// killed.
+func (s *stage) crash() {
+	const killed = "killed"
+	defer func() {
+		s.broker.during = nil
+		if r := recover(); r != killed {
+			s.t.Fatalf("the pass was to be killed: %v", r)
+		}
+	}()
+	s.broker.during = func() { panic(killed) }
+	s.edits()
+}
+
+func TestCrashLeaksNothing(t *testing.T) {
+	q := queue("q")
+	for name, c := range map[string]struct {
+		reason string
+		// before the restart, and after it.
+		before, after func(*stage)
+		live, books   []string
+	}{
+		"BeforeTheCreate": {
+			reason: "the new process creates what the old one announced",
+			before: func(s *stage) { s.set(cr("shop/q", wants(q))); s.crash() },
+			after:  func(s *stage) { s.set(cr("shop/q", wants(q))) },
+			live:   []string{"queue shop/q"}, books: []string{"queue shop/q"},
+		},
+		"BeforeTheCreateOwnerGone": {
+			reason: "what was announced and not made is struck off",
+			before: func(s *stage) { s.set(cr("shop/q", wants(q))); s.crash() },
+			after:  func(*stage) {},
+		},
+		"AfterTheCreateOwnerGone": {
+			reason: "what was made is on the books, so it is deleted",
+			before: func(s *stage) {
+				s.set(cr("shop/q", wants(q)))
+				s.broker.faults[q.ID()] = []fault{lost}
+				s.broker.observing = func(topology.Selection) { s.broker.observing = nil } // reads until then work
+				_, _ = s.editsFail()
+			},
+			after: func(*stage) {},
+		},
+		"BeforeTheDelete": {
+			reason: "a pending deletion is taken up again",
+			before: func(s *stage) {
+				s.set(cr("shop/q", wants(q)))
+				s.edits()
+				s.cluster.RemoveClaim(key("shop/q"), true)
+				s.crash()
+			},
+			after: func(*stage) {},
+		},
+		"StoreFailsBeforeTheWrite": {
+			reason: "nothing was written, so nothing was made; and the next pass does both",
+			before: func(s *stage) {
+				s.set(cr("shop/q", wants(q)))
+				s.shelf.failBefore = true
+				_, _ = s.editsFail()
+				check(t, "no write-ahead, no create", []string(nil), s.broker.names())
+				s.edits()
+			},
+			after: func(s *stage) { s.set(cr("shop/q", wants(q))) },
+			live:  []string{"queue shop/q"}, books: []string{"queue shop/q"},
+		},
+		"StoreFailsAfterTheWrite": {
+			reason: "written or not is unknown: the books are read again",
+			before: func(s *stage) {
+				s.set(cr("shop/q", wants(q)))
+				s.shelf.failAfter = true
+				_, _ = s.editsFail()
+				check(t, "a write-ahead of unknown fate makes nothing", []string(nil), s.broker.names())
+			},
+			after: func(*stage) {},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			c.before(s)
+			s.restart()
+			c.after(s)
+			s.edits()
+			s.quiesce()
+			check(t, c.reason+": broker", c.live, s.broker.names())
+			check(t, c.reason+": books", c.books, s.shelf.names())
+		})
+	}
+}
+
+func TestWhatIsNotMadeLeavesTheBooks(t *testing.T) {
+	q, theirs := queue("q"), queue("q", "x-max-length", int64(1))
+	for name, c := range map[string]struct {
+		reason string
+		faults []fault
+		fails  bool
+		books  []string
+	}{
+		"Rejected":    {reason: "a definite no", faults: []fault{refuse(topology.ClassRejected, "no")}},
+		"Unsupported": {reason: "a definite no", faults: []fault{refuse(topology.ClassUnsupported, "no")}},
+		"Denied":      {reason: "a definite no", faults: []fault{refuse(topology.ClassAccessDenied, "no")}},
+		"Taken":       {reason: "what has that name is somebody else's", faults: []fault{taken(theirs)}},
+		"TimedOut":    {reason: "an unknown fate", faults: []fault{refuse(topology.ClassTransport, "time-out")}, fails: true, books: []string{"queue shop/q"}},
+		"Transient":   {reason: "an unknown fate, too", faults: []fault{refuse(topology.ClassTransient, "time-out")}, books: []string{"queue shop/q"}},
+		"Slow":        {reason: "accepted, and not seen yet", faults: []fault{slow}, books: []string{"queue shop/q"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			// The binding needs the queue, and so is never tried.
+			s.set(cr("shop/x", wants(exchange("x"))), cr("shop/q", wants(q, bind("x", "q", "k"))))
+			s.broker.faults[q.ID()] = c.faults
+			if c.fails {
+				_, _ = s.editsFail()
+				check(t, c.reason, []string{"exchange shop/x", "queue shop/q"}, s.shelf.names()) // a wave of both, one lost
+				return
+			}
+			s.edits()
+			check(t, c.reason, append([]string{"exchange shop/x"}, c.books...), s.shelf.names())
+			s.journal.take()
+			s.cluster.Touch(key("shop/q"))
+			s.edits()
+			for _, line := range s.journal.take() {
+				t.Errorf("%s: before its turn comes, a failed create changes neither books nor broker: %s", c.reason, line)
+			}
+		})
+	}
+}
+
+func TestSomebodyElsesObjectIsNotDeleted(t *testing.T) {
+	s := newStage(t)
+	s.set(cr("shop/q", wants(queue("q")), deletion(topology.Delete)))
+	s.broker.faults[queue("q").ID()] = []fault{taken(queue("q", "x-max-length", int64(1)))}
+	s.edits()
+	s.sweep()
+	s.cluster.RemoveClaim(key("shop/q"), true)
+	s.quiesce()
+	check(t, "created by somebody else between look and create", []string{"queue shop/q"}, s.broker.names())
+}
+
+func TestReadBackDecides(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		fault  fault
+		want   []string
+		due    string
+	}{
+		"Ignored": {
+			reason: "accepted is not done", fault: ignored, due: "500ms",
+			want: []string{"shop/t InProgress Progressing: topic t: update: the broker accepted it, and what it shows differs: config.retention.ms: 1 on the broker, 2 declared"},
+		},
+		"Done": {
+			reason: "done is done", due: "never",
+			want: []string{"shop/t Ready Succeeded: topic t is as declared"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.set(cr("shop/t", wants(topic("t", "retention.ms", "1"))))
+			s.edits()
+			if c.fault != nil {
+				s.broker.faults[topology.TopicID("t")] = []fault{c.fault}
+			}
+			s.set(cr("shop/t", wants(topic("t", "retention.ms", "2")), generation(2)))
+			check(t, c.reason, c.want, said(s.edits()))
+			check(t, c.reason, c.due, s.dueIn())
+			s.wait(time.Second)
+			s.edits()
+			check(t, "in the end it is as declared", map[string]string{"retention.ms": "2"}, s.broker.live[topology.TopicID("t")].(*topology.Topic).Config)
+		})
+	}
+}
+
+func TestFenced(t *testing.T) {
+	s := newStage(t)
+	s.set(cr("shop/a", wants(queue("a"))))
+	s.edits()
+	other := &store{shelf: s.shelf}
+	if _, err := other.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	s.journal.take()
+	s.set(cr("shop/b", wants(queue("b"))))
+	s.cluster.RemoveClaim(key("shop/a"), true)
+	report, err := s.editsFail()
+	if !errors.Is(err, ErrFenced) {
+		t.Errorf("want ErrFenced, got %v", err)
+	}
+	check(t, "a fenced process writes nothing", []string(nil), s.journal.take())
+	check(t, "and has nothing to say", []string(nil), said(report))
+	if err := other.Write(context.Background(), []topology.Entry{{ID: queue("c").ID(), Owners: []topology.OwnerKey{key("shop/c")}, Connection: via}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.edits()
+	s.quiesce()
+	check(t, "the next pass reads the books again, and does what is left", []string{"queue shop/b"}, s.broker.names())
+	check(t, "what the other wrote was read: its owner is gone, too", []string{"queue shop/b"}, s.shelf.names())
+}
+
+func TestReloadKeepsWhatWasWitnessed(t *testing.T) {
+	s := newStage(t)
+	q := queue("q")
+	s.set(cr("shop/q", wants(q), deletion(topology.Delete)))
+	s.edits()
+	s.broker.messages[q.ID()] = 3
+	s.cluster.RemoveClaim(key("shop/q"), true)
+	s.set(cr("shop/r", wants(queue("r"))))
+	s.shelf.failBefore = true
+	_, _ = s.editsFail()
+	s.edits()
+	check(t, "deletionPolicy: Delete was seen, and a store that was away does not change that", []string{"queue shop/r"}, s.broker.names())
+}

@@ -1,0 +1,94 @@
+package kafka
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/harness"
+)
+
+func TestAssignmentsOnThreeNodes(t *testing.T) {
+	k := harness.SharedKafka3(t)
+	prefix := k.NewTopicPrefix(t)
+	b := connect(t, Options{BootstrapServers: k.Bootstrap})
+	info, err := b.Probe(t.Context())
+	if err != nil || info.Brokers != 3 {
+		t.Fatalf("probe: %+v, %v", info, err)
+	}
+	placed := &topology.Topic{Name: prefix + "placed", Assignments: [][]int32{{1, 2}, {3, 1}}}
+	counted := &topology.Topic{Name: prefix + "counted", Partitions: 4, ReplicationFactor: 3}
+	converge(t, b, placed, counted)
+	if live := look(t, b, counted.Name); live.ReplicationFactor != 3 || live.Partitions != 4 {
+		t.Errorf("%d partitions with %d replicas, want 4 with 3", live.Partitions, live.ReplicationFactor)
+	}
+
+	grown := &topology.Topic{Name: placed.Name, Assignments: [][]int32{{1, 2}, {3, 1}, {2, 3}, {1, 3}}}
+	converge(t, b, grown)
+	if diff := cmp.Diff(grown.Assignments, look(t, b, placed.Name).Assignments); diff != "" {
+		t.Errorf("new partitions are where they are declared (-want +got)\n%s", diff)
+	}
+
+	for reason, c := range map[string]struct {
+		want  topology.Topic
+		words string
+	}{
+		"a broker twice in one partition":   {topology.Topic{Assignments: [][]int32{{1, 1}}}, "INVALID_REPLICA_ASSIGNMENT"},
+		"partitions with different factors": {topology.Topic{Assignments: [][]int32{{1, 2}, {3}}}, "INVALID_REPLICA_ASSIGNMENT"},
+		"more replicas than brokers":        {topology.Topic{ReplicationFactor: 4}, "INVALID_REPLICATION_FACTOR"},
+	} {
+		c.want.Name = prefix + "refused"
+		outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbCreate, ID: c.want.ID(), Want: &c.want}})[0]
+		(&failure{Class: topology.ClassRejected, Operation: opCreate, Words: []string{c.words}}).check(t, reason, outcome.Err)
+	}
+}
+
+// One of three brokers is down, and a partition is on its way there: neither is
+// a difference to what is declared.
+func TestBrokerDownAndReassignment(t *testing.T) {
+	k := harness.PrivateKafka(t, harness.KafkaOptions{ThreeNodes: true})
+	b := connect(t, Options{BootstrapServers: k.Bootstrap})
+	moving := &topology.Topic{Name: "moving", Partitions: 1, ReplicationFactor: 2}
+	alone := &topology.Topic{Name: "alone", Assignments: [][]int32{{3}}}
+	converge(t, b, &topology.Topic{Name: moving.Name, Assignments: [][]int32{{1, 2}}}, alone)
+	k.Stop(t, 3)
+	eventually(t, "the cluster noticed", func() bool {
+		info, err := b.Probe(t.Context())
+		return err == nil && info.Brokers == 2
+	})
+	var move kadm.AlterPartitionAssignmentsReq
+	move.Assign(moving.Name, 0, []int32{1, 3})
+	responses, err := k.Admin(t).AlterPartitionAssignments(t.Context(), move)
+	if err == nil {
+		err = responses.Error()
+	}
+	if err != nil {
+		t.Fatalf("reassign: %v", err)
+	}
+	raw, err := k.Admin(t).Metadata(t.Context(), moving.Name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(raw.Topics[moving.Name].Partitions[0].Replicas); n != 3 {
+		t.Fatalf("metadata lists %d replicas, want 3 for this test to mean something", n)
+	}
+
+	live := look(t, b, moving.Name)
+	if diff := cmp.Diff([][]int32{{1, 3}}, live.Assignments); diff != "" {
+		t.Errorf("replicas are those that the reassignment leads to (-want +got)\n%s", diff)
+	}
+	if changes := moving.Diff(live); len(changes) > 0 {
+		t.Errorf("a running reassignment is a difference: %s", topology.DescribeChanges(changes))
+	}
+	snapshot := observe(t, b, topology.Selection{IDs: []topology.ID{alone.ID()}, Usage: []topology.ID{alone.ID()}})
+	if _, presence := snapshot.Look(alone.ID()); presence != topology.Present {
+		t.Errorf("a topic whose only broker is down is %v", presence)
+	}
+	if use := snapshot.Usage[alone.ID()]; !use.Unknown {
+		t.Errorf("its usage is %+v, want unknown", use)
+	}
+	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: alone.ID(), IfUnused: true}})[0]
+	(&failure{Class: topology.ClassTransient, Operation: opDelete, Words: []string{"no leader"}}).check(t, "guarded delete without a leader", outcome.Err)
+}
