@@ -13,6 +13,6 @@
 //	orphans.go     what is reported of a connection that is gone
 //	conditions.go  verdicts -> conditions, pure
 //	inventory.go   the engine's Store, in BrokerInventory objects
-//	events.go, metrics.go
+//	events.go, logs.go, metrics.go
 //	manager.go     wires it up; RBAC markers stand where the right is used
 package controllers

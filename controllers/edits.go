@@ -35,7 +35,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 			return reconcile.Result{}, err
 		}
 	}
-	if !working {
+	if !working || !s.upToDate(c) {
 		r.explainTrouble(ctx, s, c, changed)
 		r.intake.giveBack(key, changed)
 		return reconcile.Result{}, nil // the Sweep lane queues this again once it works
@@ -44,7 +44,22 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 		r.intake.giveBack(key, changed)
 		return reconcile.Result{}, err
 	}
-	return r.pass(ctx, s, c, broker, cluster)
+	result, err := r.pass(ctx, s, c, broker, cluster)
+	if _, failed := s.inTrouble(); failed {
+		r.intake.giveBack(key, staying(changed)) // they are to be told why
+	}
+	return result, err
+}
+
+// staying leaves out what is gone, which nobody can be told.
+func staying(changed map[topology.OwnerKey]*departure) map[topology.OwnerKey]*departure {
+	out := map[topology.OwnerKey]*departure{}
+	for owner, end := range changed {
+		if end == nil {
+			out[owner] = nil
+		}
+	}
+	return out
 }
 
 // takeIn turns what changed into claims.
@@ -120,6 +135,7 @@ func (r *Registry) engineSession(s *session, broker adapter, cluster *engine.Clu
 func (r *Registry) publish(ctx context.Context, s *session, c v1alpha1.Connection, lane Lane, report *engine.Report, cluster *engine.Cluster, took time.Duration) {
 	r.status.add(report.Verdicts)
 	countPass(s.key, lane, report, cluster, took)
+	logPass(r.log, s.key, lane, report, took)
 	if c == nil {
 		r.announceReport(nil, report)
 		r.reportOrphans(s)

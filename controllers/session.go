@@ -66,6 +66,14 @@ func (s *session) working() (adapter, *engine.Cluster, bool) {
 	return s.adapter, s.cluster, s.cluster != nil && (s.up || time.Now().Before(s.spare))
 }
 
+// upToDate tells whether the session is what this version of its connection asks
+// for; the Sweep lane sees to that.
+func (s *session) upToDate(c v1alpha1.Connection) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c == nil || s.generation == c.GetGeneration()
+}
+
 // defaults returns what the connection gives to the objects that use it.
 func (s *session) defaults() compile.ConnectionDefaults {
 	s.mu.Lock()

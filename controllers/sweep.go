@@ -71,7 +71,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		}
 		return r.retryConnect(s.troubleOrZero()), nil
 	}
-	s.answered(requested)
+	if !r.outdated(ctx, c) {
+		s.answered(requested)
+	}
 	r.reportConnection(ctx, s, c, cluster)
 	return reconcile.Result{RequeueAfter: r.intervalOf(c)}, nil
 }
@@ -84,7 +86,7 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 		return err
 	}
 	held := map[plan.Reason]int{}
-	for !sweep.Done() {
+	for !sweep.Done() && !r.outdated(ctx, c) {
 		report, err := sweep.Slice(ctx)
 		if report != nil {
 			r.publish(ctx, s, c, LaneSweep, report, cluster, time.Since(start))
@@ -104,6 +106,14 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 	return nil
 }
 
+// outdated tells whether a connection has been edited since it was read: what
+// is under way under the old spec ends, and a sweep under the new one is queued
+// already. Suspending takes effect within a slice, for example.
+func (r *Registry) outdated(ctx context.Context, c v1alpha1.Connection) bool {
+	now, err := r.connection(ctx, keyOfConnection(c))
+	return err == nil && (now == nil || now.GetUID() != c.GetUID() || now.GetGeneration() != c.GetGeneration())
+}
+
 // connect makes sure that the session has an adapter with the credentials of
 // this moment, and that the broker behind it answers and is the one it was.
 // fresh says that everything must be looked at anew.
@@ -112,26 +122,23 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	if err != nil {
 		return false, err
 	}
-	if err := s.redial(c, m); err != nil {
-		return false, err
-	}
-	s.mu.Lock()
-	probed := s.adapter
-	s.mu.Unlock()
-	who, err := probed.probe(ctx)
+	next, isNew, err := s.dialled(c, m)
 	if err != nil {
 		return false, err
 	}
-	if err := clusterChanged(c, who.clusterID); err != nil {
-		return false, err
-	}
-	if was := c.GetStatus().ClusterID; was != "" && was != who.clusterID {
-		if err := r.cluster(c.BrokerType(), was).Abandon(ctx, s.key); err != nil {
-			return false, err
+	who, err := r.identify(ctx, s, c, next)
+	if err != nil {
+		if isNew {
+			next.Close()
 		}
+		return false, err
 	}
 	cluster := r.cluster(c.BrokerType(), who.clusterID)
 	s.mu.Lock()
+	if isNew {
+		closeLater(s.adapter)
+		s.adapter, s.fingerprint = next, m.fingerprint
+	}
 	fresh = s.cluster != cluster || s.generation != c.GetGeneration()
 	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
 	s.generation = c.GetGeneration()
@@ -139,8 +146,9 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	return s.recover() || fresh, nil
 }
 
-// redial replaces the adapter if anything that it is built from has changed.
-func (s *session) redial(c v1alpha1.Connection, m material) error {
+// dialled returns the adapter that stands, or a new one if anything that it is
+// built from has changed. A new one is not used before it has proved itself.
+func (s *session) dialled(c v1alpha1.Connection, m material) (next adapter, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = time.Time{}
@@ -148,15 +156,26 @@ func (s *session) redial(c v1alpha1.Connection, m material) error {
 		s.virtualHost = rabbit.GetVirtualHost()
 	}
 	if s.adapter != nil && s.fingerprint == m.fingerprint {
-		return nil
+		return s.adapter, false, nil
 	}
-	next, err := dial(c, m, countRequests(s.key))
+	next, err = dial(c, m, countRequests(s.key))
+	return next, true, err
+}
+
+// identify asks who answers, and whether it is the cluster that it was. Of one
+// that was left for good the inventory is dropped.
+func (r *Registry) identify(ctx context.Context, s *session, c v1alpha1.Connection, next adapter) (identity, error) {
+	who, err := next.probe(ctx)
 	if err != nil {
-		return err
+		return who, err
 	}
-	closeLater(s.adapter)
-	s.adapter, s.fingerprint = next, m.fingerprint
-	return nil
+	if err := clusterChanged(c, who.clusterID); err != nil {
+		return who, err
+	}
+	if was := c.GetStatus().ClusterID; was != "" && was != who.clusterID {
+		return who, r.cluster(c.BrokerType(), was).Abandon(ctx, s.key)
+	}
+	return who, nil
 }
 
 // changedCluster says that a connection reaches another cluster than before.

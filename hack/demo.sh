@@ -163,7 +163,7 @@ patches:
 YAML
   admin -n orders create rolebinding warrener-secret-reader --clusterrole warrener-secret-reader \
     --serviceaccount warrener-system:warrener-controller --dry-run=client -o yaml >"$dir/secret_reader.yaml"
-  admin apply --server-side -k "$dir" >"$dir/applied"
+  admin apply --server-side --force-conflicts -k "$dir" >"$dir/applied" # what was edited since KEEP=1 is undone
   note "$(sed 's|[./].*||' "$dir/applied" | sort | uniq -c | awk '{printf "%s%s %s", sep, $1, $2; sep = ", "}')"
 }
 
@@ -181,7 +181,8 @@ not_ready() {
   say "ERROR: not all $1 became Ready:"
   admin -n orders get "$1" -o jsonpath='{range .items[*]}{.kind} {.metadata.name}: Ready={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}{"\n"}{end}' |
     grep -v 'Ready=True' >&2 || cat "$DIR/wait.log" >&2
-  die "the controller's log is $LOG" "$LOG"
+  grep -v '"level":"info"' "$LOG" | tail -n 10 >&2 || true
+  die "the controller's log is $LOG"
 }
 
 prove() {
@@ -194,7 +195,7 @@ finish() {
   trap - EXIT
   if [ "$1" != 0 ]; then
     report_failure "$1"
-    stop_all
+    if [ -n "${KEEP:-}" ]; then say "It is left as it is until make demo-down: export KUBECONFIG=$ADMIN"; else stop_all; fi
     say "Logs of the control plane and the controller: $DIR/*.log; of the brokers: below $RUN/demo-*"
     exit "$1"
   fi
@@ -203,16 +204,17 @@ finish() {
 Demo done in $(clock). It keeps running until: make demo-down
 
   export KUBECONFIG=$ADMIN
+  export PATH=$(dirname "$kubectl"):\$PATH     # for kubectl
   RabbitMQ's management UI  $RABBITMQ_URL  ($PASSWORD / $PASSWORD)
   Kafka's bootstrap server  $KAFKA_BOOTSTRAP
   Warrener's metrics        http://127.0.0.1:$METRICS/metrics
   Warrener's log            $LOG
   Messages once more        go run ./hack/demo -amqp $AMQP_URL -kafka $KAFKA_BOOTSTRAP"
-  else
-    remove
-    say "
-Demo done in $(clock). Nothing is left running; make demo KEEP=1 would leave it, to look around."
+    return
   fi
+  remove
+  say "
+Demo done in $(clock). Nothing is left running; make demo KEEP=1 would leave it, to look around."
 }
 
 stop_all() {

@@ -77,7 +77,8 @@ start_locked() {
   local name=$1 dir=$2 i
   # shellcheck source=/dev/null
   source "$dir/ports"
-  [ -s "$dir/cluster-id" ] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$dir/cluster-id"
+  # A first character that is no letter could be taken for an option.
+  [ -s "$dir/cluster-id" ] || printf "W%s" "$(head -c 16 /dev/urandom | base64 | tr "+/" "-_" | tr -d "=\\n" | cut -c2-)" >"$dir/cluster-id"
   [ -z "${TLS:-}${TLS_VERIFY:-}" ] || make_kafka_tls "$dir/tls" 2>"$dir/tls.log" || die "could not make certificates" "$dir/tls.log"
   for i in $(seq "$NODES"); do write_node "$dir" "$i"; done
   write_env "$dir" >"$dir/env"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # with-testenv.sh COMMAND...: run a command with all brokers up and their addresses in the environment (testenv.sh).
+# with-testenv.sh --end: end brokers that a killed run has left behind.
 #
 # Brokers that this script started end with it, or with the last of several that run at the same time (of other
 # checkouts, too). KEEP=1 leaves them; so does having started them before with `testenv.sh up`. In CI they always end.
@@ -17,6 +18,21 @@ any_alive() {
   return 1
 }
 
+# end_brokers VERB: stop or rm them, if they are ours to end and nobody else uses them.
+end_brokers() {
+  local status=0
+  if [ ! -e "$STARTED" ]; then
+    ! any_alive || say "the brokers were running before, and still are: make test-env-down ends them"
+    return
+  fi
+  flock --exclusive --nonblock --close --conflict-exit-code 75 "$LOCK" "$HACK/testenv.sh" "$1" || status=$?
+  case $status in
+    0) rm -f "$STARTED" ;;
+    75) say "the brokers keep running: another test run uses them, and will end them" ;;
+    *) die "could not end the brokers: hack/testenv.sh $1 failed" ;;
+  esac
+}
+
 finish() {
   local status=$1 verb=rm
   trap - EXIT
@@ -24,18 +40,19 @@ finish() {
   if [ -n "${KEEP:-}" ] && [ -z "${CI:-}" ]; then
     rm -f "$STARTED"
     say "the brokers keep running: make test-env-down ends them"
-  elif [ ! -e "$STARTED" ]; then
-    say "the brokers were running before, and still are: make test-env-down ends them"
-  elif flock --exclusive --nonblock --close --conflict-exit-code 75 "$LOCK" "$HACK/testenv.sh" "$verb"; then
-    rm -f "$STARTED"
   else
-    say "the brokers keep running: another test run uses them, and will end them"
+    end_brokers "$verb"
   fi
   exit "$status"
 }
 
-[ $# -gt 0 ] || { sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-if [ "${1:-}" = --locked ]; then
+[ $# -gt 0 ] || { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+mkdir -p "$RUN" "$(dirname "$LOCK")"
+if [ "$1" = --end ]; then
+  end_brokers stop
+  exit
+fi
+if [ "$1" = --locked ]; then
   shift
   "$HACK/testenv.sh" up
   environment=$("$HACK/testenv.sh" env)
@@ -43,7 +60,6 @@ if [ "${1:-}" = --locked ]; then
   exec "$@"
 fi
 
-mkdir -p "$RUN" "$(dirname "$LOCK")"
 any_alive || touch "$STARTED"
 trap 'finish $?' EXIT
 trap 'exit 130' INT TERM

@@ -67,7 +67,7 @@ func (b *Broker) connect(ctx context.Context, network, address string) (net.Conn
 	}
 	secure := tls.Client(conn, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
-		conn.Close()
+		_ = conn.Close()
 		return nil, &handshakeError{err}
 	}
 	return secure, nil

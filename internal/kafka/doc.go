@@ -14,7 +14,7 @@
 //	waves, and what validate_only shows of them        apply.go, delete.go
 //	chunks, and refusals of whole requests             bulk.go
 //	how a topic is spelled in requests and responses   topic.go
-//	why a failure got its class, and its sentence      errors.go
+//	why a failure got its class, and its sentence      errors.go, network.go
 //
 // Requests that kadm has for one topic at a time, or that it fails as a whole
 // because one topic is not authorised, are built with kmsg on the same client.

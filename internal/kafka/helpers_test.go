@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -151,8 +152,8 @@ func (f *failure) check(t testing.TB, reason string, err error) {
 		}
 		return
 	}
-	classified, ok := err.(*topology.Error)
-	if !ok {
+	var classified *topology.Error
+	if !errors.As(err, &classified) {
 		t.Errorf("%s: want a *topology.Error of class %s, got %T: %v", reason, f.Class, err, err)
 		return
 	}

@@ -111,7 +111,7 @@ func explainDial(err error, address string) (topology.Class, string, bool) {
 }
 
 // explainClient knows the client's errors that have no type.
-func explainClient(err error, address string) (topology.Class, string, bool) {
+func explainClient(err error, _ string) (topology.Class, string, bool) {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "appear to be a tls alert"):

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -244,6 +245,50 @@ func TestDeadBrokerEndsTheWave(t *testing.T) {
 	}
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestRefusedConnectionEndsTheWave(t *testing.T) {
+	var requests atomic.Int64
+	b := open(t, Options{Endpoint: "http://broker:15672", Username: "someone", Password: testPassword, Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+		requests.Add(1)
+		if r.Method == http.MethodGet {
+			t.Error("asked whether the broker is there, which is known")
+		}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	})})
+	for _, outcome := range b.Apply(t.Context(), queues(1000)) {
+		wantError(t, outcome.Err, topology.ClassTransport, testPassword, "connection refused by broker:15672", outcome.Step.ID.String())
+	}
+	if n := requests.Load(); n > DefaultConcurrency {
+		t.Errorf("%d requests, want no more than were under way", n)
+	}
+}
+
+// A broker that answers reads and no write is as good as down.
+func TestManyUnansweredEndTheWave(t *testing.T) {
+	var writes atomic.Int64
+	b := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			answer(200, "application/json", `{"tags":[]}`)(w, r)
+			return
+		}
+		writes.Add(1)
+		silent(w, r)
+	})
+	classes := map[topology.Class]int{}
+	for _, outcome := range b.Apply(t.Context(), queues(500)) {
+		classes[topology.ClassOf(outcome.Err)]++
+	}
+	if classes[topology.ClassTransient] != maxLoneFailures || classes[topology.ClassTransport] != 500-maxLoneFailures {
+		t.Errorf("classes %v, want %d Transient and the others Transport", classes, maxLoneFailures)
+	}
+	if n := writes.Load(); n > 3*DefaultConcurrency {
+		t.Errorf("%d writes, want a few", n)
+	}
+}
+
 // One object that is never answered, or breaks the broker, fails alone.
 func TestOneBadObjectDoesNotStopTheOthers(t *testing.T) {
 	for name, bad := range map[string]http.HandlerFunc{
@@ -337,11 +382,25 @@ func TestConnectionsAreReused(t *testing.T) {
 }
 
 func TestErrorBodiesAreBounded(t *testing.T) {
-	b := serve(t, answer(400, "text/plain", strings.Repeat("x", 10<<20)))
+	var sent atomic.Int64
+	b := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusBadRequest)
+		for range 256 {
+			n, err := w.Write([]byte(strings.Repeat("x", 1<<20)))
+			sent.Add(int64(n))
+			if err != nil {
+				return
+			}
+		}
+	})
 	err := attempt(t, b, create(&topology.Queue{VirtualHost: "v", Name: "q", Type: "classic"}))
 	wantError(t, err, topology.ClassRejected, testPassword, "xxx")
 	if len(err.Error()) > 1000 {
 		t.Errorf("an error of %d bytes", len(err.Error()))
+	}
+	if n := sent.Load(); n > 128<<20 {
+		t.Errorf("%d MB were read", n>>20)
 	}
 }
 

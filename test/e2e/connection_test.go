@@ -65,14 +65,16 @@ func TestClusterChanged(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
 		interval time.Duration
-		change   func(s *stage, proxy *harness.Proxy, connection *v1alpha1.RabbitMQConnection)
+		// deletesFirst: the first thing that is to be done is a deletion.
+		deletesFirst bool
+		change       func(s *stage, proxy *harness.Proxy, connection *v1alpha1.RabbitMQConnection)
 	}{
 		"address moved": {
 			reason: "the next sweep finds out", interval: interval,
 			change: func(_ *stage, proxy *harness.Proxy, _ *v1alpha1.RabbitMQConnection) { moveTo(proxy, green) },
 		},
 		"address moved between two sweeps": {
-			reason: "the next edit finds out, before it writes", interval: time.Hour,
+			reason: "the next edit finds out, before it writes", interval: time.Hour, deletesFirst: true,
 			change: func(_ *stage, proxy *harness.Proxy, _ *v1alpha1.RabbitMQConnection) { moveTo(proxy, green) },
 		},
 		"endpoint edited": {
@@ -101,10 +103,13 @@ func TestClusterChanged(t *testing.T) {
 			before := connection.Status.ClusterID
 
 			c.change(s, proxy, connection)
+			if c.deletesFirst {
+				s.remove(goes)
+			}
 			fresh := exchange("fresh", "shop", "topic")
 			s.create(fresh)
-			s.remove(goes)
 			message := s.stalled(cure, connection, v1alpha1.ReasonClusterChanged)
+			s.remove(goes)
 			says(t, message, before, v1alpha1.AnnotationAcceptCluster)
 			time.Sleep(2 * interval)
 			if s.get(connection); connection.Status.ClusterID != before {

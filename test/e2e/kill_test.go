@@ -36,17 +36,17 @@ func TestKilled(t *testing.T) {
 
 		// The first kill comes while the resources are being made.
 		m.grow(20, 200)
-		started := make(chan error, 1)
-		go func() { started <- m.apply() }()
-		time.Sleep(time.Duration(300+random.IntN(1500)) * time.Millisecond)
-		s.controller.Kill()
-		must(t, <-started)
+		made := make(chan error, 1)
+		start := time.Now()
+		go func() { made <- m.apply() }()
+		m.killAfter(start, 50+random.IntN(500))
+		must(t, <-made)
 		for range kills - 1 {
 			m.shuffle()
 			must(t, m.apply())
+			start = time.Now()
 			s.controller.Start(t)
-			time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
-			s.controller.Kill()
+			m.killAfter(start, random.IntN(250)) // about as many as there are to do
 		}
 		s.controller.Start(t)
 		s.shows(60*time.Second, m.listing())
@@ -64,13 +64,26 @@ func TestKilled(t *testing.T) {
 
 		// One more start finds nothing to do.
 		s.controller.Kill()
-		start := time.Now()
+		start = time.Now()
 		s.controller.Start(t)
 		s.idle(2)
 		if writes := s.writes(start); len(writes) > 0 {
 			t.Errorf("a start with nothing to do wrote %q", writes)
 		}
 	})
+}
+
+// killAfter kills the controller after a number of writes to the broker, or once
+// there are no more of them.
+func (m *model) killAfter(start time.Time, writes int) {
+	seen, since := 0, time.Now()
+	for seen < writes && time.Since(since) < 2*time.Second {
+		time.Sleep(time.Millisecond)
+		if now := len(m.recorder.Writes(start)); now > seen {
+			seen, since = now, time.Now()
+		}
+	}
+	m.controller.Kill()
 }
 
 // model is what the resources declare, and how often each broker object came to

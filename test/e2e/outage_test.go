@@ -91,6 +91,7 @@ func (s *stage) outage(t *testing.T, o outage) {
 	o.down(t)
 	s.create(o.late...)
 	says(t, s.reaches(known+interval, o.connection, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable), o.says)
+	s.reaches(known, o.late[0], metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
 	// A restart is no reason to rewrite ten thousand statuses twice.
 	s.ready(time.Second, o.early...)
 	o.up(t)

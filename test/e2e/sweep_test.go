@@ -384,7 +384,7 @@ func TestMetrics(t *testing.T) {
 		"up":              {"warrener_connection_up", []string{shop}, exactly(1)},
 		"down":            {"warrener_connection_up", []string{`/down"`}, exactly(0)},
 		"created":         {"warrener_steps_total", []string{shop, `kind="queue"`, `verb="create"`, `outcome="ok"`}, exactly(2)},
-		"rejected":        {"warrener_steps_total", []string{shop, `kind="exchange"`, `outcome="rejected"`}, atLeast(1)},
+		"rejected":        {"warrener_steps_total", []string{shop, `kind="exchange"`, `outcome="Rejected"`}, atLeast(1)},
 		"held":            {"warrener_held", []string{shop, `reason="DependencyNotReady"`}, exactly(1)},
 		"ledger":          {"warrener_ledger_depth", []string{shop}, exactly(1)},
 		"drift":           {"warrener_drift_corrected_total", []string{shop}, exactly(1)},

@@ -188,7 +188,8 @@ func TestDeletionPolicies(t *testing.T) {
 				t.Errorf("%q", found)
 			}
 			if !f.stays {
-				s.arrives(10*time.Second, 1, "Normal Deleted RabbitMQConnection/shop: deleted for Queue "+s.namespace+"/"+name+":")
+				deleted := s.eventsWith("Normal Deleted RabbitMQConnection/shop: deleted for Queue " + s.namespace + "/" + name + ":")
+				says(t, strings.Join(deleted, "\n"), "queue "+s.virtualHost+"/"+name)
 			}
 			if f.stays && f.full && f.kind != v1alpha1.QueueTypeStream && ready(t, channel, name) != 2 {
 				t.Errorf("%s held 2 messages and holds %d", name, ready(t, channel, name))

@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+func TestSweepLeavesWhatMovesToTheEdits(t *testing.T) {
+	t.Run("Dirty", func(t *testing.T) {
+		s := newStage(t)
+		s.set(cr("shop/a", wants(queue("a"))), cr("shop/b", wants(queue("b"))))
+		s.edits()
+		s.wait(time.Minute)
+		sweep := s.beginSweep()
+		s.set(cr("shop/a", wants(queue("a2")), generation(2)))
+		check(t, "an edit since the snapshot is not the sweep's", []string{"shop/b Ready Succeeded: queue shop/b is as declared"}, said(s.rest(sweep)))
+	})
+	t.Run("Written", func(t *testing.T) {
+		s := newStage(t)
+		s.set(cr("shop/t", wants(topic("t", "retention.ms", "1"))))
+		s.edits()
+		s.wait(time.Minute)
+		sweep := s.beginSweep()
+		s.wait(time.Second)
+		s.set(cr("shop/t", wants(topic("t", "retention.ms", "2")), generation(2)))
+		s.edits()
+		report := s.rest(sweep)
+		check(t, "the snapshot is older than the edit: it is not believed", 0, len(report.Outcomes)+len(report.Verdicts))
+	})
+	t.Run("NeedWritten", func(t *testing.T) {
+		s := newStage(t)
+		s.set(cr("shop/q", wants(queue("q"))), cr("shop/x", wants(exchange("x"))), cr("shop/b", wants(bind("x", "q", "k"))))
+		s.edits()
+		s.wait(time.Minute)
+		s.broker.remove(exchange("x").ID())
+		sweep := s.beginSweep()
+		s.wait(time.Second)
+		s.cluster.Touch(key("shop/x"))
+		s.edits() // puts the exchange back
+		s.rest(sweep)
+		s.quiesce()
+		check(t, "what needs it comes back, too, without waiting for the next sweep", 3, len(s.broker.names()))
+	})
+	t.Run("Before", func(t *testing.T) {
+		s := newStage(t)
+		s.set(cr("shop/q", wants(queue("q"))))
+		s.edits()
+		s.wait(time.Second)
+		check(t, "what was written before the snapshot is in it", 1, len(s.sweep().Verdicts))
+	})
+}
+
+// Slices share one snapshot: what an earlier one made is not in it.
+func TestSlicesOfOneSweepBuildOnEachOther(t *testing.T) {
+	s := newStage(t)
+	s.set(cr("shop/a", wants(exchange("x")))) // in the first slice
+	for i := range SliceSize {
+		s.set(cr(fmt.Sprintf("shop/q%03d", i), wants(queue(fmt.Sprintf("q%03d", i)))))
+	}
+	s.set(cr("shop/z", wants(bind("x", "q000", "k"))))
+	s.edits()
+	s.wait(time.Minute)
+	s.broker.remove(exchange("x").ID())
+	sweep := s.beginSweep()
+	s.rest(sweep)
+	s.quiesce()
+	check(t, "exchange, queues and binding are there without a second sweep", SliceSize+2, len(s.broker.names()))
+}
+
+func TestSweepsOfTwoConnections(t *testing.T) {
+	s := newStage(t)
+	s.set(cr("shop/t", wants(topic("t", "retention.ms", "1"))), cr("audit/u", wants(topic("u")), through(second)))
+	s.edits()
+	s.wait(time.Minute)
+	sweep := s.beginSweep()
+	s.wait(time.Second)
+	s.set(cr("shop/t", wants(topic("t", "retention.ms", "2")), generation(2)))
+	s.edits()
+	s.wait(time.Second)
+	other := s.session
+	other.Connection = second
+	if _, err := s.cluster.BeginSweep(context.Background(), other); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "a younger sweep of another connection must not make the older one forget", 0, len(s.rest(sweep).Outcomes))
+	s.edits()
+	s.wait(time.Minute)
+	check(t, "the next snapshot is new enough", 1, len(s.sweep().Verdicts))
+}
+
+func TestCorrections(t *testing.T) {
+	x, q := exchange("x"), queue("q")
+	for name, c := range map[string]struct {
+		reason  string
+		hand    func(*broker)
+		options []option
+		want    map[topology.OwnerKey][]topology.ID
+		said    []string
+	}{
+		"OneCause": {
+			reason: "the bindings went with the exchange: they are no news",
+			hand:   func(b *broker) { b.remove(x.ID()) },
+			want:   map[topology.OwnerKey][]topology.ID{key("shop/x"): {x.ID()}},
+		},
+		"TwoCauses": {
+			reason: "both were deleted",
+			hand:   func(b *broker) { b.remove(x.ID()); b.remove(q.ID()) },
+			want:   map[topology.OwnerKey][]topology.ID{key("shop/x"): {x.ID()}, key("shop/q"): {q.ID()}},
+		},
+		"ABinding": {
+			reason: "a binding of its own",
+			hand:   func(b *broker) { b.remove(bind("x", "q", "k").ID()) },
+			want:   map[topology.OwnerKey][]topology.ID{key("shop/b"): {bind("x", "q", "k").ID()}},
+		},
+		"Reported": {
+			reason: "driftPolicy: Report corrects nothing", options: []option{reportsDrift},
+			hand: func(b *broker) { b.remove(q.ID()) },
+			want: map[topology.OwnerKey][]topology.ID{},
+		},
+		"Nothing": {reason: "nothing happened", hand: func(*broker) {}, want: map[topology.OwnerKey][]topology.ID{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.set(cr("shop/x", wants(x)), cr("shop/q", append(c.options, wants(q))...), cr("shop/b", wants(bind("x", "q", "k"), bind("x", "q", "l"))))
+			s.edits()
+			s.wait(time.Minute)
+			s.broker.hand(func() { c.hand(s.broker) })
+			check(t, c.reason, c.want, s.sweep().Corrected)
+			s.wait(time.Minute)
+			check(t, "once is enough", 0, len(s.sweep().Corrected))
+		})
+	}
+}
+
+// Sweeps, edits, events and readers at once: for the race detector, and in the
+// end everything is as the last word says.
+func TestEverythingAtOnce(t *testing.T) {
+	s := newStage(t)
+	const owners, rounds = 3 * SliceSize / 2, 4
+	name := func(i int) string { return fmt.Sprintf("shop/q%03d", i) }
+	claim := func(i int, g int64) *topology.Claim {
+		return cr(name(i), wants(topic(fmt.Sprintf("t%03d", i), "retention.ms", fmt.Sprint(g))), generation(g))
+	}
+	for i := range owners {
+		s.set(claim(i, 1))
+	}
+	stop := make(chan struct{})
+	var others, events sync.WaitGroup
+	for _, work := range []func(){
+		func() { s.sweep() },
+		func() { s.edits() },
+		func() {
+			s.cluster.Next(via)
+			s.cluster.Stats()
+			s.cluster.Holdings(via)
+			s.cluster.Claim(key(name(0)))
+			s.cluster.Absent()
+		},
+		func() { s.wait(time.Millisecond); s.cluster.RetryNow(); s.cluster.Unload() },
+	} {
+		others.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					work()
+				}
+			}
+		})
+	}
+	for half := range 2 {
+		events.Go(func() {
+			for g := range int64(rounds) {
+				for i := half; i < owners; i += 2 {
+					switch {
+					case i%10 == 7 && g == rounds-1:
+						s.cluster.RemoveClaim(key(name(i)), true)
+					default:
+						s.set(claim(i, g+2))
+					}
+				}
+			}
+		})
+	}
+	events.Wait()
+	close(stop)
+	others.Wait()
+	s.quiesce()
+	want := map[string]string{}
+	for i := range owners {
+		if i%10 != 7 {
+			want[fmt.Sprintf("topic t%03d", i)] = fmt.Sprint(rounds + 1)
+		}
+	}
+	got := map[string]string{}
+	for id, r := range s.broker.live {
+		if found, ok := r.(*topology.Topic); ok {
+			got[id.String()] = found.Config["retention.ms"]
+		}
+	}
+	check(t, "the last word of every owner", want, got)
+	check(t, "and the books say the same", slices.Sorted(maps.Keys(want)), s.shelf.names())
+}
