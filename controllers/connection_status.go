@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,8 +33,13 @@ func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.
 	base := c.DeepCopyObject().(v1alpha1.Connection)
 	*base.GetStatus() = before
 	*patched.GetStatus() = after
-	if err := r.client.Status().Patch(ctx, patched, client.MergeFrom(base)); err != nil {
-		if client.IgnoreNotFound(err) != nil && ctx.Err() == nil {
+	err := r.client.Status().Patch(ctx, patched, client.MergeFrom(base))
+	switch {
+	case apierrors.IsNotFound(err):
+		r.queue(Request{s.key, LaneSweep}, 0) // which reports what stays of it
+		return
+	case err != nil:
+		if ctx.Err() == nil {
 			r.log.Error(err, "status not written", "object", s.key.String())
 		}
 		return
@@ -54,13 +60,13 @@ func (s *session) status(before v1alpha1.ConnectionStatus, generation int64, clu
 	}
 	st := standing{ready: metav1.ConditionFalse, reason: v1alpha1.ReasonProgressing, message: "connecting"}
 	switch {
+	case s.up:
+		st = standing{ready: metav1.ConditionTrue, reason: v1alpha1.ReasonSucceeded, message: s.describe()}
+		after.ClusterID, after.Version = s.clusterID, s.identity.version
 	case s.trouble != nil && s.trouble.reason == v1alpha1.ReasonSuspended:
 		st = standing{ready: metav1.ConditionUnknown, reason: s.trouble.reason, message: s.trouble.message}
 	case s.trouble != nil:
 		st.reason, st.message, st.stalled = s.trouble.reason, s.trouble.message, s.trouble.stalled
-	case s.up:
-		st = standing{ready: metav1.ConditionTrue, reason: v1alpha1.ReasonSucceeded, message: s.describe()}
-		after.ClusterID, after.Version = s.clusterID, s.identity.version
 	}
 	st.applyTo(&after.Conditions, generation, now)
 	if cluster != nil {

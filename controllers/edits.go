@@ -103,6 +103,7 @@ func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Clus
 	if claim := cluster.Claim(owner); claim == nil || claim.Connection == s.key {
 		cluster.RemoveClaim(owner, witnessed)
 	}
+	r.status.forget(owner)
 	return nil
 }
 
@@ -165,8 +166,8 @@ func (r *Registry) passFailed(ctx context.Context, s *session, c v1alpha1.Connec
 		// Nothing else tries again what a connection that is gone leaves to do.
 		return reconcile.Result{RequeueAfter: authRetry}, nil
 	}
-	r.troubled(ctx, s, c, err)
-	r.queue(Request{s.key, LaneSweep}, 0)
+	wait := r.retryConnect(r.troubled(ctx, s, c, err)).RequeueAfter
+	r.queue(Request{s.key, LaneSweep}, wait)
 	return reconcile.Result{}, nil
 }
 

@@ -138,13 +138,16 @@ func (s *inventoryStore) roomFor(bytes int) int {
 			return n
 		}
 	}
-	n := len(s.shards)
+	n, number := len(s.shards), 0
+	if n > 0 { // not n: somebody may have deleted one in between
+		number = int(s.shards[n-1].object.Shard) + 1
+	}
 	s.shards = append(s.shards, &shard{entries: map[topology.ID]topology.Entry{}, object: &v1alpha1.BrokerInventory{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: s.namespace, Name: s.shardName(n),
+			Namespace: s.namespace, Name: s.shardName(number),
 			Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)},
 		},
-		ClusterID: s.clusterID, BrokerType: s.broker, Shard: int32(n), Holder: s.holder,
+		ClusterID: s.clusterID, BrokerType: s.broker, Shard: int32(number), Holder: s.holder,
 	}})
 	return n
 }

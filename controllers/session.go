@@ -48,7 +48,9 @@ type session struct {
 	orphans v1alpha1.ConnectionStatus
 }
 
-// trouble is why a session does not work.
+// trouble is why a session does not work. It is remembered until a sweep has
+// gone through: a broker that answers a probe and nothing else is not well, and
+// the attempts on it stay apart.
 type trouble struct {
 	reason  string
 	message string
@@ -92,7 +94,7 @@ func (s *session) attached() *engine.Cluster {
 func (s *session) inTrouble() (trouble, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.trouble == nil {
+	if s.up || s.trouble == nil {
 		return trouble{}, false
 	}
 	return *s.trouble, true
@@ -109,13 +111,13 @@ func (s *session) fail(reason, message string, stalled bool, now time.Time) (t t
 	case s.up:
 		s.spare = now.Add(linger)
 	}
-	s.up = false
 	if s.trouble == nil {
 		s.trouble = &trouble{since: now}
 	}
-	news = s.trouble.reason != reason || s.trouble.message != message
+	news = s.up || s.trouble.reason != reason || s.trouble.message != message
 	s.trouble.reason, s.trouble.message, s.trouble.stalled = reason, message, stalled
 	s.trouble.tries++
+	s.up = false
 	return *s.trouble, news
 }
 
@@ -124,8 +126,17 @@ func (s *session) recover() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	news := !s.up
-	s.up, s.trouble, s.spare = true, nil, time.Time{}
+	s.up, s.spare = true, time.Time{}
 	return news
+}
+
+// swept notes that a sweep has gone through, so that all is well.
+func (s *session) swept() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.up {
+		s.trouble = nil
+	}
 }
 
 // stillThere makes sure, before something is written, that it is the same

@@ -135,6 +135,9 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	key := v.Owner.OwnerKey
 	object := newObject(key.Kind)
 	if err := w.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
+		if apierrors.IsNotFound(err) {
+			w.forget(key)
+		}
 		return client.IgnoreNotFound(err)
 	}
 	if string(object.GetUID()) != v.Owner.UID {
@@ -180,6 +183,13 @@ func (w *statusWriter) remember(key topology.OwnerKey, object v1alpha1.Object, s
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.recent[key] = recentStatus{uid: object.GetUID(), version: version(object), status: status}
+}
+
+// forget drops what was written of an object that is gone.
+func (w *statusWriter) forget(key topology.OwnerKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.recent, key)
 }
 
 // version reads a resource version as the number that it is: the API promises

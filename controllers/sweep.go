@@ -66,11 +66,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	connectionUp.WithLabelValues(key.String()).Set(1)
 	if err := r.sweepSlices(ctx, s, c, broker, cluster); err != nil {
-		if result, err := r.passFailed(ctx, s, c, err); err != nil || result.RequeueAfter > 0 {
-			return result, err
-		}
-		return r.retryConnect(s.troubleOrZero()), nil
+		return r.passFailed(ctx, s, c, err)
 	}
+	s.swept()
 	if !r.outdated(ctx, c) {
 		s.answered(requested)
 	}
@@ -291,11 +289,6 @@ func (s *session) told() {
 	if s.trouble != nil {
 		s.trouble.told = true
 	}
-}
-
-func (s *session) troubleOrZero() trouble {
-	t, _ := s.inTrouble()
-	return t
 }
 
 func (s *session) answered(requested string) {

@@ -24,6 +24,8 @@ const (
 	// mostUsageRounds bounds how often a plan may ask for usage: a queue's
 	// decides about its exchange's, and that about the virtual host's.
 	mostUsageRounds = 4
+	// longestSweep is more than any sweep takes.
+	longestSweep = time.Hour
 )
 
 // Session is a connection at work.
@@ -223,6 +225,8 @@ func (c *Cluster) startSweep(connection topology.ConnectionKey) time.Time {
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
+	// One that was broken off, of a connection that is gone, has no end.
+	maps.DeleteFunc(c.sweeps, func(_ topology.ConnectionKey, taken time.Time) bool { return now.Sub(taken) > longestSweep })
 	c.sweeps[connection] = now
 	oldest := slices.MinFunc(slices.Collect(maps.Values(c.sweeps)), time.Time.Compare)
 	maps.DeleteFunc(c.written, func(_ topology.ID, at time.Time) bool { return at.Before(oldest) })

@@ -87,6 +87,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 	c.noteCorrections(x, report)
 	c.noteSettling(p.Plan, x)
 	c.wake(x)
+	c.wakeLeftBehind(p, x)
 	for _, key := range owners {
 		// One that was replaced meanwhile is dirty: a pass of its own will tell.
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
@@ -229,34 +230,36 @@ func (c *Cluster) wake(x *execution) {
 			for _, owner := range c.world.Wanters(step.ID) {
 				c.dirty[owner] = struct{}{}
 			}
-			c.wakeEnded(freedBy(step))
 		}
 	}
 }
 
-// wakeEnded makes dirty the departed owners of objects that may have stayed only
-// for the sake of what is gone now.
-func (c *Cluster) wakeEnded(ids []topology.ID) {
-	for _, id := range ids {
-		entry, _ := c.world.Entry(id)
-		for _, owner := range entry.Owners {
-			if c.world.Claim(owner) == nil {
-				c.dirty[owner] = struct{}{}
-			}
+// wakeLeftBehind makes dirty the departed owners of what was left behind where
+// something has gone: it may have stayed only for the sake of that. A binding,
+// for one, goes with its queue, and its exchange is unused from then on.
+func (c *Cluster) wakeLeftBehind(p *plan.Plan, x *execution) {
+	scopes := map[string]bool{}
+	for _, id := range p.Forget {
+		scopes[id.Scope] = true
+	}
+	for _, step := range x.done {
+		if step.Verb == topology.VerbDelete {
+			scopes[step.ID.Scope] = true
 		}
 	}
-}
-
-// freedBy lists what a deletion may leave without a use: both ends of a binding,
-// the virtual host of anything else.
-func freedBy(step topology.Step) []topology.ID {
-	if binding, ok := step.Live.(*topology.Binding); ok {
-		return []topology.ID{binding.SourceID(), binding.DestinationID()}
+	delete(scopes, "") // topics and virtual hosts stay for nobody's sake
+	if len(scopes) == 0 {
+		return
 	}
-	if step.ID.Scope == "" {
-		return nil
-	}
-	return []topology.ID{topology.VirtualHostID(step.ID.Scope)}
+	c.world.EachEntry(func(e topology.Entry) {
+		inside := scopes[e.ID.Scope] || e.ID.Kind == topology.KindVirtualHost && scopes[e.ID.Name]
+		if e.LeftBehind == "" || !inside {
+			return
+		}
+		for _, owner := range e.Owners {
+			c.dirty[owner] = struct{}{}
+		}
+	})
 }
 
 // Describe joins ids for people: the first few and the count of the rest.

@@ -216,8 +216,7 @@ func TestWhatUsersSee(t *testing.T) {
 					if _, got := several.Look(id); got != want {
 						t.Errorf("%s: %s among others: %v, want %v", tc.reason, id, got, want)
 					}
-					got := inAll(all, id)
-					if got != want {
+					if _, got := all.Look(id); got != want {
 						t.Errorf("%s: %s in everything: %v, want %v", tc.reason, id, got, want)
 					}
 				}
@@ -241,20 +240,6 @@ func TestWhatUsersSee(t *testing.T) {
 			t.Errorf("the foreign queue: %v, want present", presence)
 		}
 	})
-}
-
-// inAll reads a snapshot of everything as a plan must: what lies in a virtual
-// host that is not listed is unknown if such hosts may exist.
-func inAll(all *topology.Snapshot, id topology.ID) topology.Presence {
-	host := id
-	if id.Scope != "" {
-		host = topology.VirtualHostID(id.Scope)
-	}
-	if _, listed := all.Objects[host]; !listed && all.Unread[topology.UnlistedVirtualHosts] != nil {
-		return topology.Unknown
-	}
-	_, presence := all.Look(id)
-	return presence
 }
 
 func TestProbe(t *testing.T) {

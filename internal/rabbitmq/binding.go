@@ -61,7 +61,7 @@ func (w wireBinding) id() topology.ID { return w.binding().ID() }
 // has and nobody can change.
 func (w wireBinding) resource() (topology.Resource, error) {
 	if w.Source == "" {
-		return nil, nil //nolint:nilnil // documented at wire
+		return nil, nil
 	}
 	table, err := w.Arguments.canonical()
 	if err != nil {

@@ -372,7 +372,7 @@ func TestConnectionsAreReused(t *testing.T) {
 			create(&topology.Binding{VirtualHost: "v", Source: "x", Destination: "q", DestinationType: "queue"}),
 			remove(topology.QueueID("v", "q")),
 		} {
-			_ = attempt(t, b, step) //nolint:errcheck // some are refused
+			_ = attempt(t, b, step) // some are refused
 		}
 		_, _ = b.Observe(t.Context(), topology.Selection{IDs: []topology.ID{topology.QueueID("v", "q")}})
 	}
@@ -419,7 +419,7 @@ func TestOnRequestHearsOfEverything(t *testing.T) {
 			}
 			got = append(got, seen{method, operation, status})
 		}})
-	_ = attempt(t, b, create(&topology.Queue{VirtualHost: "v", Name: "q", Type: "classic"})) //nolint:errcheck // counted here
+	_ = attempt(t, b, create(&topology.Queue{VirtualHost: "v", Name: "q", Type: "classic"}))
 	server.Close()
 	_, _ = b.Probe(t.Context())
 	want := []seen{{"PUT", "declare queue", 503}, {"GET", "probe", 503}, {"GET", "probe", 0}}

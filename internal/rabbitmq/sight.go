@@ -135,7 +135,7 @@ func (b *Broker) absence(c call, id topology.ID, err error) error {
 
 // sight is hidden for one virtual host, asked once in a call of Apply.
 func (b *Broker) sight(c call, name string) (reason, err error) {
-	look := func() (error, error) { //nolint:revive,staticcheck // two errors: what was learnt, and whether
+	look := func() (error, error) { // what was learnt, and whether
 		all, err := b.hidden(c, []string{name})
 		return all[name], err
 	}
@@ -148,7 +148,7 @@ func (b *Broker) sight(c call, name string) (reason, err error) {
 		reason, err := look()
 		return result{reason, err}
 	}))
-	out := once.(func() result)() //nolint:forcetypeassert // nothing else is stored
+	out := once.(func() result)()
 	return out.reason, out.err
 }
 

@@ -44,7 +44,7 @@ func pooledTransport(options Options) *http.Transport {
 // bounds it.
 type call struct {
 	broker    *Broker
-	ctx       context.Context //nolint:containedctx // lives as long as the operation, and rabbit-hole takes none
+	ctx       context.Context // lives as long as the operation, and rabbit-hole takes none
 	operation string
 	timeout   time.Duration
 }
@@ -148,7 +148,7 @@ func (c call) send(request *http.Request, consume func(*http.Response) error) er
 			c.broker.options.OnRequest(out.Method, c.operation, status, time.Since(begin))
 		}
 	}()
-	response, err := c.broker.base.RoundTrip(out)
+	response, err := c.broker.base.RoundTrip(out) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return c.cause(ctx, err)
 	}

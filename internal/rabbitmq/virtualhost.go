@@ -45,7 +45,7 @@ func (w wireVirtualHost) id() topology.ID { return topology.VirtualHostID(w.Name
 
 // resource has empty values where the broker has: "" is what a declared empty
 // description must equal, and a released field counts it as unset.
-func (w wireVirtualHost) resource() (topology.Resource, error) {
+func (w wireVirtualHost) resource() (topology.Resource, error) { //nolint:unparam // wire
 	v := &topology.VirtualHost{Name: w.Name, Description: &w.Description, Tags: w.Tags}
 	if v.Tags == nil {
 		v.Tags = []string{}
@@ -100,7 +100,7 @@ func readVirtualHosts(c call, path string) ([]topology.Resource, map[topology.ID
 		byName[l.VirtualHost] = l.Value
 	}
 	for _, resource := range resources {
-		v := resource.(*topology.VirtualHost) //nolint:forcetypeassert // wireVirtualHost makes no other
+		v := resource.(*topology.VirtualHost)
 		if value, set := byName[v.Name][limitMaxConnections]; set {
 			v.MaxConnections = &value
 		}

@@ -69,8 +69,17 @@ func (s *Snapshot) UnreadReason(id ID) error {
 	if err := s.Unread[id]; err != nil {
 		return err
 	}
+	host := id
 	if id.Scope != "" {
-		return s.Unread[VirtualHostID(id.Scope)]
+		host = VirtualHostID(id.Scope)
+		if err := s.Unread[host]; err != nil {
+			return err
+		}
+	} else if id.Kind != KindVirtualHost {
+		return nil
+	}
+	if _, listed := s.Objects[host]; !listed {
+		return s.Unread[UnlistedVirtualHosts]
 	}
 	return nil
 }

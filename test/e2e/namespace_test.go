@@ -25,8 +25,10 @@ import (
 // not hang, what was unused goes, and what holds messages stays, with all that
 // belongs to it, and is reported where the namespace's end does not take it
 // along.
+//
+// Not beside other tests: how soon a namespace is gone depends on how many go at
+// that time.
 func TestNamespaceDeleted(t *testing.T) {
-	t.Parallel()
 	for _, broker := range harness.RabbitMQs(t) {
 		t.Run(broker.Version, func(t *testing.T) {
 			t.Parallel()

@@ -23,7 +23,6 @@ import (
 // its slices, and a second connection whose broker swallows packets is nothing
 // that the first one notices.
 func TestEditDuringSweep(t *testing.T) {
-	t.Parallel()
 	broker := harness.RabbitMQAt(t, "4.0")
 	s := &scene{
 		stage: newStage(t), broker: broker,

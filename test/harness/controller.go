@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -150,14 +151,23 @@ func (c *Controller) Tail(lines int) string {
 	return strings.Join(all, "\n")
 }
 
+// freeAddress is one that stays free while its owner restarts: the system gives
+// ports below 32768 to nobody that does not ask for them.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return address
 	}
-	defer listener.Close() //nolint:errcheck // it was only for the number
-	return listener.Addr().String()
+	t.Fatal("no free port between 20000 and 32000")
+	return ""
 }
 
 // LeastPrivilege makes a kubeconfig of a service account that is bound to the
