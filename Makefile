@@ -35,7 +35,7 @@ bench: ## Measure, and write the figures into docs/benchmarks.md
 	@WARRENER_BENCH_WRITE=1 WARRENER_REQUIRE_PARTS=1 WARRENER_TEST_KUBERNETES=$(KUBERNETES_VERSION) \
 	  hack/with-testenv.sh go test ./test/scale -run '^$$' -bench . -benchtime 1x -timeout 60m -v
 lint: lint-rules ## golangci-lint with .golangci.yml
-	@"$$(hack/tools.sh golangci-lint)" run --timeout 20m
+	@"$$(hack/tools.sh golangci-lint)" run --allow-parallel-runners --timeout 20m
 lint-rules: ## Are the import rules of the linter alive? Each must refuse a forbidden import
 	@hack/lint-rules.sh
 verify: ## Generated files, modules, scripts and manifests are right; CRDs install on the oldest supported Kubernetes

@@ -70,7 +70,6 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	if v.Owner.ReconcileAt != "" {
 		after.LastHandledReconcileAt = v.Owner.ReconcileAt
 	}
-	standingOf(v).applyTo(&after.Conditions, v.Owner.Generation, now)
 	if len(v.Drift) > 0 {
 		meta.SetStatusCondition(&after.Conditions, metav1.Condition{
 			Type: v1alpha1.ConditionDrifted, Status: metav1.ConditionTrue, ObservedGeneration: v.Owner.Generation,
@@ -79,6 +78,7 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	} else {
 		meta.RemoveStatusCondition(&after.Conditions, v1alpha1.ConditionDrifted)
 	}
+	standingOf(v).applyTo(&after.Conditions, v.Owner.Generation, now) // puts them in order
 	if v.KeepOwns {
 		return *after
 	}

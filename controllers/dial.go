@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -113,7 +114,7 @@ func readTLS(ctx context.Context, reader client.Reader, namespace string, settin
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, nil, &badMaterial{fmt.Sprintf("tls.caRef: %s %s/%s holds no PEM certificate under %s", ref.Kind, namespace, ref.Name, ref.Key)}
+			return nil, nil, &badMaterial{fmt.Sprintf("tls.caRef: %s %s/%s holds no PEM certificate under %s", ref.Kind, namespace, ref.Name, caKey(ref))}
 		}
 		parts = append(parts, pem)
 	}
@@ -141,11 +142,10 @@ func readTLS(ctx context.Context, reader client.Reader, namespace string, settin
 	return config, parts, nil
 }
 
+func caKey(ref *v1alpha1.CAReference) string { return cmp.Or(ref.Key, v1alpha1.DefaultCAKey) }
+
 func readCA(ctx context.Context, reader client.Reader, namespace string, ref *v1alpha1.CAReference) ([]byte, error) {
-	key := ref.Key
-	if key == "" {
-		key = v1alpha1.DefaultCAKey
-	}
+	key := caKey(ref)
 	if ref.Kind == v1alpha1.CAReferenceConfigMap {
 		var object corev1.ConfigMap
 		if err := get(ctx, reader, "ConfigMap", namespace, ref.Name, &object); err != nil {

@@ -36,7 +36,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 		}
 	}
 	if !working || !s.upToDate(c) {
-		r.explainTrouble(ctx, s, c, changed)
+		r.explainTrouble(s, c, changed)
 		r.intake.giveBack(key, changed)
 		return reconcile.Result{}, nil // the Sweep lane queues this again once it works
 	}
@@ -188,7 +188,7 @@ func (r *Registry) explainMissing(ctx context.Context, key topology.ConnectionKe
 
 // explainTrouble tells objects with news why nothing happens. Those that were
 // well keep their status until the trouble has lasted; see sweep.go.
-func (r *Registry) explainTrouble(ctx context.Context, s *session, c v1alpha1.Connection, changed map[topology.OwnerKey]*departure) {
+func (r *Registry) explainTrouble(s *session, c v1alpha1.Connection, changed map[topology.OwnerKey]*departure) {
 	if c == nil {
 		return
 	}

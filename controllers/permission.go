@@ -57,7 +57,7 @@ func (r *Registry) permits(ctx context.Context, s *session, c v1alpha1.Connectio
 func (r *Registry) selects(ctx context.Context, selector *metav1.LabelSelector, namespace string) (bool, error) {
 	chosen, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return false, nil // nothing can match what cannot be read
+		return false, nil //nolint:nilerr // nothing can match what cannot be read
 	}
 	var ns corev1.Namespace
 	err = r.reader.Get(ctx, client.ObjectKey{Name: namespace}, &ns)

@@ -22,9 +22,9 @@ package v1alpha1
 type HeaderMatch string
 
 const (
-	// HeaderMatchAll: all the values match; headers whose name begins with x- are ignored.
+	// HeaderMatchAll means that all the values match; headers whose name begins with x- are ignored.
 	HeaderMatchAll HeaderMatch = "all"
-	// HeaderMatchAny: at least one value matches; headers whose name begins with x- are ignored.
+	// HeaderMatchAny means that at least one value matches; headers whose name begins with x- are ignored.
 	HeaderMatchAny HeaderMatch = "any"
 	// HeaderMatchAllWithX is HeaderMatchAll without the exception for x-.
 	HeaderMatchAllWithX HeaderMatch = "all-with-x"

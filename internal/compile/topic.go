@@ -57,5 +57,5 @@ func (d *draft) assignments(spec *v1alpha1.TopicSpec, wanted *topology.Topic) {
 		}
 		wanted.Assignments = append(wanted.Assignments, slices.Clone(partition.Replicas))
 	}
-	wanted.Partitions = int32(len(spec.Assignments)) //nolint:gosec // at most 1000 by the schema, and limited by memory otherwise
+	wanted.Partitions = int32(len(spec.Assignments)) // at most 1000 by the schema, and limited by memory otherwise
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -241,7 +242,7 @@ func (b *builder) blockOnMissing() {
 		for _, id := range b.stepIDs() {
 			step := b.steps[id]
 			for _, need := range step.Want.Needs() {
-				message := b.missing(need)
+				message := cmp.Or(b.missing(need), b.lost(step.Owners, need))
 				if message == "" {
 					continue
 				}
@@ -285,6 +286,26 @@ func (b *builder) missing(need topology.ID) string {
 		return fmt.Sprintf("which %s declares and which is not there yet", wanters[0])
 	}
 	return "which is not on the broker and which no resource declares"
+}
+
+// lost tells in half a sentence that owners claim a need and that others have
+// it; "" if one of them does not, or has it. A claim that lost a queue must not
+// lead its bindings there.
+func (b *builder) lost(owners []topology.OwnerKey, need topology.ID) string {
+	losers, known := b.losers[need]
+	if !known {
+		losers = decideOwnership(b.in.World, need).losers
+		b.losers[need] = losers
+	}
+	var why string
+	for _, owner := range owners {
+		at := slices.IndexFunc(losers, func(h Held) bool { return h.Owner == owner })
+		if at < 0 {
+			return ""
+		}
+		why = fmt.Sprintf("which %s has", losers[at].Winner)
+	}
+	return why
 }
 
 // forgetRecord takes back the inventory entry of a create that will not be:

@@ -233,6 +233,16 @@ func TestBlocked(t *testing.T) {
 				"held Conflict shop/a exchange shop/x won by shop/b", "held Suspended shop/b",
 			},
 		},
+		"OnWhatOthersHave": {
+			reason:    "a claim that lost a queue leads nothing into it, though the queue is there; what leads there already is shared",
+			claims:    []*topology.Claim{cr("shop/a", wants(q), shares(b, bind("x", "q", "more")), bornAfter(1)), cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))},
+			inventory: owned(cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))), live: []topology.Resource{q, x, b, bind("", "q", "q")},
+			want: []string{
+				"record binding shop/x -> queue q key k of shop/a shop/b",
+				"held DependencyNotReady shop/a binding shop/x -> queue q key more", "held Conflict shop/a queue shop/q won by shop/b",
+			},
+			says: []string{"binding shop/x -> queue q key more waits for queue shop/q, which Queue shop/b has"},
+		},
 		"OnAnUnreadableNeed": {
 			reason: "a need that cannot be read is not taken to be there",
 			claims: []*topology.Claim{cr("shop/a", shares(b))}, live: []topology.Resource{q},

@@ -22,7 +22,7 @@
 //
 //	on the broker   owned      differs               outcome
 //	─────────────   ────────   ───────────────────   ───────────────────────────────────────
-//	absent          any        –                     create (Blocked while something it needs is missing)
+//	absent          any        –                     create (Blocked while something it needs is missing, or another's)
 //	present         yes        no                    nothing
 //	present         yes        in place              update; reported only under driftPolicy: Report
 //	present         yes        replace, forbidden    held: ImmutableFieldChanged, PartitionGrowthRefused

@@ -119,6 +119,7 @@ func Compute(in Input) *Plan {
 		deletes: map[topology.ID]int{},
 		records: map[topology.ID]topology.Entry{},
 		held:    map[topology.ID]Held{},
+		losers:  map[topology.ID][]Held{},
 	}
 	focus := slices.Clone(in.Focus)
 	slices.SortFunc(focus, topology.ID.Compare)
@@ -156,6 +157,8 @@ type builder struct {
 	records map[topology.ID]topology.Entry
 	// held by object, of those that have a winner: dependents look here.
 	held map[topology.ID]Held
+	// losers of objects that steps need.
+	losers map[topology.ID][]Held
 }
 
 func (b *builder) hold(h Held) {

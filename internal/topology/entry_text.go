@@ -129,4 +129,3 @@ func splitWords(line string) ([]word, error) {
 	}
 	return words, nil
 }
-

@@ -6,6 +6,8 @@
 // controller that watches that namespace alone: tests do not see each other.
 //
 //	stage_test.go   one test's namespace, controller and clients
+//	scene_test.go   a stage with a RabbitMQ that works, behind a recorder
+//	kafka_test.go   a stage with a Kafka that works
 //	expect_test.go  waiting for statuses, reading events
 //
 // The other files hold the tests, named after what they are about.

@@ -25,7 +25,7 @@ func scrape(t testing.TB, c *harness.Controller) string {
 	if err != nil {
 		t.Fatalf("scrape: %v", err)
 	}
-	defer answer.Body.Close() //nolint:errcheck // it was read
+	defer answer.Body.Close()
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatalf("scrape: %s %v", answer.Status, err)

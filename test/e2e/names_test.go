@@ -79,9 +79,6 @@ func TestAwkwardNames(t *testing.T) {
 			}
 			return false, fmt.Sprintf("%q", listing(t, s.broker, hostName))
 		})
-		within(t, 5*time.Second, "the books to be empty", func(context.Context) (bool, string) {
-			left := s.inventory()
-			return len(left) == 0, fmt.Sprintf("%q", left)
-		})
+		s.nothingOwned()
 	})
 }

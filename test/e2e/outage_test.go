@@ -37,7 +37,7 @@ func TestOutageRabbitMQ(t *testing.T) {
 	work.Spec.Bindings = []v1alpha1.BindingSource{{Source: "orders", RoutingKeys: []string{"order.#"}}}
 	early := []client.Object{exchange("orders", "shop", "topic"), work}
 	late := []client.Object{queue("audit", "shop", v1alpha1.QueueTypeClassic), binding("audit", "shop", "orders", "audit", "#")}
-	s.outage(t, outage{connection: connection, early: early, late: late, down: broker.Stop, up: broker.Start, says: "refused by 127.0.0.1:"})
+	s.outage(t, outage{connection: connection, early: early, late: late, down: broker.Stop, up: broker.Start, says: "refused by 127.0.0.1:", lasts: 20 * time.Second})
 }
 
 func TestOutageKafka(t *testing.T) {
@@ -72,6 +72,9 @@ type outage struct {
 	// request to know.
 	silent bool
 	says   string // in the connection's message
+	// lasts is how long the first outage goes on: attempts become rarer with
+	// time, and not too rare.
+	lasts time.Duration
 }
 
 func (s *stage) outage(t *testing.T, o outage) {
@@ -85,6 +88,7 @@ func (s *stage) outage(t *testing.T, o outage) {
 	}
 	says(t, s.reaches(known, o.connection, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable), o.says)
 	s.reaches(known, o.early[0], metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
+	time.Sleep(o.lasts)
 	o.up(t)
 	s.ready(comeback, append([]client.Object{o.connection}, o.early...)...)
 

@@ -148,9 +148,7 @@ func TestSharedDeadLetters(t *testing.T) {
 			all = all[batch:]
 			s.shows(20*time.Second, wanted(all))
 		}
-		if left := s.inventory(); len(left) > 0 {
-			t.Errorf("all is gone and the inventory still has %q", left)
-		}
+		s.nothingOwned()
 	})
 }
 
@@ -242,6 +240,15 @@ func TestIncumbentKeeps(t *testing.T) {
 		edit(s.stage, old, func(q *v1alpha1.Queue) { q.Spec.DeadLetter.Queue = "old.dead" })
 		s.ready(10*time.Second, old, young, explicit)
 		s.shows(10*time.Second, before)
+	})
+}
+
+// nothingOwned waits until the inventory is empty.
+func (s *stage) nothingOwned() {
+	s.t.Helper()
+	within(s.t, 5*time.Second, "the inventory to be empty", func(context.Context) (bool, string) {
+		left := s.inventory()
+		return len(left) == 0, fmt.Sprintf("%q", left)
 	})
 }
 

@@ -142,7 +142,7 @@ func TestRotatedPasswordRabbitMQ(t *testing.T) {
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": "second-secret"} })
 	second := exchange("second", "shop", "topic")
 	s.create(second)
-	s.ready(retry, second, connection)
+	s.ready(cure, second, connection)
 
 	// It is late: the failure is told, and 5 s after the correction it is over.
 	broker.SetPassword(t, user, "third-secret", "administrator")

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -253,25 +252,6 @@ func queuePath(virtualHost, name string) string {
 
 func exchangePath(virtualHost, name string) string {
 	return "/api/exchanges/" + url.PathEscape(virtualHost) + "/" + url.PathEscape(name)
-}
-
-// bindings lists "source -> destination key" of a virtual host, implicit ones
-// left out.
-func bindings(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []string {
-	t.Helper()
-	var all []struct {
-		Source      string `json:"source"`
-		Destination string `json:"destination"`
-		RoutingKey  string `json:"routing_key"`
-	}
-	broker.Must(t, "GET", "/api/bindings/"+url.PathEscape(virtualHost), nil, &all)
-	var out []string
-	for _, b := range all {
-		if b.Source != "" {
-			out = append(out, fmt.Sprintf("%s -> %s %s", b.Source, b.Destination, b.RoutingKey))
-		}
-	}
-	return out
 }
 
 // within waits until a condition holds; what it says last is shown if it never

@@ -82,7 +82,11 @@ func TestUndoConfig(t *testing.T) {
 	s.create(orders, passing)
 	s.ready(15*time.Second, orders, passing)
 	s.alter(orders, map[string]string{"segment.ms": "3600000"}) // somebody else's
-	before := s.describe(orders)
+	var before []string
+	within(t, 5*time.Second, "segment.ms to be shown", func(context.Context) (bool, string) {
+		before = s.describe(orders)
+		return slices.Contains(before, "segment.ms=3600000"), fmt.Sprintf("%q", before)
+	})
 
 	edit(s.stage, orders, func(t *v1alpha1.Topic) { delete(t.Spec.Config, "max.message.bytes") })
 	s.ready(15*time.Second, orders)
@@ -153,6 +157,7 @@ func TestDeletionPolicies(t *testing.T) {
 				publish(t, channel, "orders", all[i].GetName(), "first", "second")
 			}
 		}
+		s.counts("quorum-deleteifunused-true", 2) // till then it seems empty, and is unbound to find out
 		before := s.listing()
 		s.remove(all...)
 		wanted := slices.DeleteFunc(slices.Clone(before), func(line string) bool {
@@ -275,6 +280,22 @@ func TestTopicDeletionPolicies(t *testing.T) {
 			t.Errorf("%s is gone", topic.BrokerName())
 		}
 	}
+}
+
+// counts waits until the statistics of a quorum queue, which lag, have a number
+// of messages.
+func (s *scene) counts(queue string, messages int) {
+	s.t.Helper()
+	within(s.t, 20*time.Second, fmt.Sprintf("%d messages in %s", messages, queue), func(context.Context) (bool, string) {
+		var all []brokerQueue
+		s.broker.Must(s.t, "GET", "/api/queues/"+s.virtualHost+"?disable_stats=true&enable_queue_totals=true", nil, &all)
+		for _, q := range all {
+			if q.Name == queue && q.Messages == messages {
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("%v", all)
+	})
 }
 
 // replaced is a listing in which a part of some lines reads differently.

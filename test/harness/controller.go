@@ -79,7 +79,7 @@ func (c *Controller) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer log.Close() //nolint:errcheck // the process has its own handle
+	defer log.Close() // the process has its own handle
 	c.process = exec.Command(path, c.args...)
 	c.process.Stdout, c.process.Stderr = log, log
 	c.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -113,7 +113,7 @@ func (c *Controller) ready() bool {
 	if err != nil {
 		return false
 	}
-	answer.Body.Close() //nolint:errcheck // nothing was read
+	answer.Body.Close() // nothing was read
 	return answer.StatusCode == http.StatusOK
 }
 

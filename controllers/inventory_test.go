@@ -1,0 +1,244 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+func newStore(c client.Client, holder string) *inventoryStore {
+	return &inventoryStore{client: c, reader: c, namespace: "warrener-system", holder: holder, broker: v1alpha1.BrokerTypeRabbitMQ, clusterID: "rabbit@one"}
+}
+
+// entries with long names, so that about ninety fill a shard.
+func entries(from, to int) []topology.Entry {
+	var out []topology.Entry
+	for i := from; i < to; i++ {
+		name := fmt.Sprintf("q%04d.%s", i, strings.Repeat("x", 1000))
+		out = append(out, topology.Entry{
+			ID: topology.QueueID("shop", name), Owners: []topology.OwnerKey{owner("q")},
+			Connection: connectionKey(), Deletion: topology.DeleteIfUnused,
+		})
+	}
+	return out
+}
+
+func idsOf(entries []topology.Entry) []topology.ID {
+	var out []topology.ID
+	for _, e := range entries {
+		out = append(out, e.ID)
+	}
+	return out
+}
+
+func load(t *testing.T, s *inventoryStore) topology.Inventory {
+	t.Helper()
+	inventory, err := s.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inventory
+}
+
+func write(t *testing.T, s *inventoryStore, put []topology.Entry, drop ...topology.ID) {
+	t.Helper()
+	if err := s.Write(t.Context(), put, drop); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func shardsOf(t *testing.T, c client.Client) []v1alpha1.BrokerInventory {
+	t.Helper()
+	var list v1alpha1.BrokerInventoryList
+	if err := c.List(t.Context(), &list); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(list.Items, func(a, b v1alpha1.BrokerInventory) int { return int(a.Shard - b.Shard) })
+	return list.Items
+}
+
+func TestInventoryKeepsEntries(t *testing.T) {
+	c := newClient(t, interceptor.Funcs{})
+	s := newStore(c, "me")
+	check(t, "nothing is there at first", topology.Inventory{}, load(t, s))
+	want := []topology.Entry{
+		{
+			ID: topology.QueueID("/", `odd "name" = x`), Owners: []topology.OwnerKey{owner("a"), owner("b")}, Connection: connectionKey(),
+			Deletion: topology.Retain, HandOverTo: "audit/q", LeftBehind: "it holds messages",
+		},
+		{ID: topology.VirtualHostID("shop"), Owners: []topology.OwnerKey{owner("v")}, Connection: connectionKey(), Deletion: topology.Delete, Fields: []string{"description", "tags"}},
+	}
+	write(t, s, want)
+	check(t, "one line an object, for people", []string{
+		`queue / "odd \"name\" = x" owner=Queue/shop/a owner=Queue/shop/b policy=Retain via=shop/broker hand-over=audit/q left-behind="it holds messages"`,
+		`vhost "" shop owner=Queue/shop/v policy=Delete via=shop/broker field=description field=tags`,
+	}, shardsOf(t, c)[0].Entries)
+	check(t, "another process reads what was written", topology.Inventory{want[0].ID: want[0], want[1].ID: want[1]}, load(t, newStore(c, "other")))
+}
+
+func TestShardsFillAndSplit(t *testing.T) {
+	writes := 0
+	c := newClient(t, interceptor.Funcs{})
+	counting := interceptor.NewClient(c, interceptor.Funcs{
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			writes++
+			return c.Update(ctx, o, opts...)
+		},
+	})
+	s := newStore(counting, "me")
+	load(t, s)
+	for i := range 25 {
+		write(t, s, entries(10*i, 10*i+10))
+	}
+	shards := shardsOf(t, c)
+	if len(shards) != 3 {
+		t.Errorf("250 entries of 1.1 kB make %d shards, want 3", len(shards))
+	}
+	for i, shard := range shards {
+		text, err := json.Marshal(shard.Entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(text) > shardBytes+2 {
+			t.Errorf("shard %d has %d bytes, want at most %d", i, len(text), shardBytes)
+		}
+		check(t, "they are numbered", int32(i), shard.Shard)
+	}
+	check(t, "the head counts them", int32(3), shards[0].Shards)
+	if writes > 25 { // 3 creates, 22 updates, and 2 of the head
+		t.Errorf("25 waves cost %d updates", writes)
+	}
+
+	write(t, s, nil, idsOf(entries(0, 50))...)
+	write(t, s, entries(250, 290))
+	check(t, "room that was made is used", 3, len(shardsOf(t, c)))
+	want := topology.Inventory{}
+	for _, e := range entries(50, 290) {
+		want[e.ID] = e
+	}
+	check(t, "and nothing is lost", want, load(t, newStore(c, "other")))
+}
+
+func TestInventoryFence(t *testing.T) {
+	for name, put := range map[string][]topology.Entry{"KnownShard": entries(500, 501), "NewShard": entries(500, 700), "FirstShard": entries(500, 501)} {
+		t.Run(name, func(t *testing.T) {
+			c := newClient(t, interceptor.Funcs{})
+			old, next := newStore(c, "old"), newStore(c, "next")
+			load(t, old)
+			if name == "FirstShard" {
+				load(t, next)
+				write(t, next, entries(0, 1))
+			} else {
+				write(t, old, entries(0, 80))
+				load(t, next)
+			}
+			before := shardsOf(t, c)
+			if err := old.Write(t.Context(), put, nil); !errors.Is(err, engine.ErrFenced) {
+				t.Errorf("who has been replaced must not write: %v", err)
+			}
+			check(t, "nothing has changed, and no shard was added", before, shardsOf(t, c))
+			write(t, next, entries(80, 81))
+			load(t, old)
+			write(t, old, put)
+			if err := next.Write(t.Context(), nil, idsOf(entries(0, 1))); !errors.Is(err, engine.ErrFenced) {
+				t.Errorf("reading it again fences off the other: %v", err)
+			}
+		})
+	}
+}
+
+func TestLostShards(t *testing.T) {
+	for lost := range 3 {
+		c := newClient(t, interceptor.Funcs{})
+		s := newStore(c, "me")
+		load(t, s)
+		write(t, s, entries(0, 270))
+		gone := shardsOf(t, c)[lost]
+		if err := c.Delete(t.Context(), &gone); err != nil {
+			t.Fatal(err)
+		}
+		of := slices.DeleteFunc(idsOf(entries(0, 270)), func(id topology.ID) bool { return s.where[id] != lost })
+		if err := s.Write(t.Context(), nil, of[:1]); !errors.Is(err, engine.ErrFenced) {
+			t.Errorf("a shard that somebody deleted is read anew: %v", err)
+		}
+		left := load(t, s)
+		check(t, "what is lost is lost", 270-len(gone.Entries), len(left))
+		write(t, s, entries(300, 500))
+		check(t, fmt.Sprintf("without shard %d, more can be written", lost), len(left)+200, len(load(t, newStore(c, "other"))))
+	}
+}
+
+func TestInventoryOfAnotherCluster(t *testing.T) {
+	s := newStore(nil, "me")
+	other := &v1alpha1.BrokerInventory{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "warrener-system", Name: "other", Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)}},
+		ClusterID:  "rabbit@two", BrokerType: s.broker, Holder: "them", Entries: []string{"not even readable"},
+	}
+	kafka := other.DeepCopy()
+	kafka.Name, kafka.ClusterID, kafka.BrokerType = "kafka", s.clusterID, v1alpha1.BrokerTypeKafka
+	elsewhere := other.DeepCopy()
+	elsewhere.Namespace, elsewhere.ClusterID = "default", s.clusterID
+	c := newClient(t, interceptor.Funcs{}, other, kafka, elsewhere)
+	s.client, s.reader = c, c
+	check(t, "an inventory holds for the cluster in it and for no other", topology.Inventory{}, load(t, s))
+	for _, shard := range shardsOf(t, c) {
+		check(t, "the others are not touched either", "them", shard.Holder)
+	}
+}
+
+func TestUnreadableInventory(t *testing.T) {
+	for name, c := range map[string]struct{ line, want string }{
+		"Nonsense":    {"nonsense", `BrokerInventory warrener-system/bad: "nonsense": an entry has a kind, a scope and a name`},
+		"FromThePast": {"queue shop q colour=red", `BrokerInventory warrener-system/bad: "queue shop q colour=red": unknown key "colour"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(nil, "me")
+			fake := newClient(t, interceptor.Funcs{}, &v1alpha1.BrokerInventory{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "warrener-system", Name: "bad", Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)}},
+				ClusterID:  s.clusterID, BrokerType: s.broker, Entries: []string{c.line},
+			})
+			s.client, s.reader = fake, fake
+			_, err := s.Load(t.Context())
+			check(t, "who reads it finds the line", c.want, fmt.Sprint(err))
+		})
+	}
+}
+
+func TestInventoryErrorsNameTheObject(t *testing.T) {
+	away := errors.New("etcd is away")
+	failing := newClient(t, interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return away },
+	})
+	s := newStore(failing, "me")
+	load(t, s)
+	err := s.Write(t.Context(), entries(0, 1), nil)
+	check(t, "the object and the cause", "create BrokerInventory warrener-system/"+s.shardName(0)+": etcd is away", fmt.Sprint(err))
+	if !errors.Is(err, away) || errors.Is(err, engine.ErrFenced) {
+		t.Errorf("an API server that is away is no fence: %v", err)
+	}
+	check(t, "after it the store is read again, and has nothing", topology.Inventory{}, load(t, s))
+}
+
+func TestDroppingWhatIsNotThere(t *testing.T) {
+	c := newClient(t, interceptor.Funcs{})
+	s := newStore(c, "me")
+	load(t, s)
+	write(t, s, nil, topology.QueueID("shop", "unknown"))
+	check(t, "no shard for nothing", 0, len(shardsOf(t, c)))
+	write(t, s, entries(0, 2))
+	write(t, s, entries(1, 3), idsOf(entries(0, 1))...)
+	check(t, "replaced, dropped and added in one write", idsOf(entries(1, 3)), slices.SortedFunc(maps.Keys(load(t, s)), topology.ID.Compare))
+}
