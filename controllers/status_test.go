@@ -30,13 +30,15 @@ type desk struct {
 	// fails is what the next patch answers.
 	fails   error
 	patches []string
+	// inHand counts the patches under way, by object.
+	inHand  map[string]int
 	retried chan topology.OwnerKey
 	said    []string
 }
 
 func newDesk(t *testing.T, objects ...client.Object) *desk {
 	t.Helper()
-	d := &desk{server: newClient(t, interceptor.Funcs{}, objects...), retried: make(chan topology.OwnerKey, 10)}
+	d := &desk{server: newClient(t, interceptor.Funcs{}, objects...), retried: make(chan topology.OwnerKey, 10), inHand: map[string]int{}}
 	lagging := interceptor.NewClient(d.server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			d.mu.Lock()
@@ -55,7 +57,17 @@ func newDesk(t *testing.T, objects ...client.Object) *desk {
 			d.mu.Lock()
 			d.patches = append(d.patches, o.GetName()+" "+string(data))
 			err, d.fails = d.fails, nil
+			d.inHand[o.GetName()]++
+			if d.inHand[o.GetName()] > 1 {
+				t.Errorf("two workers write %s at a time", o.GetName())
+			}
 			d.mu.Unlock()
+			time.Sleep(time.Millisecond) // as a server takes
+			defer func() {
+				d.mu.Lock()
+				defer d.mu.Unlock()
+				d.inHand[o.GetName()]--
+			}()
 			if err != nil {
 				return err
 			}
@@ -156,6 +168,8 @@ func TestStatusOfWhatIsGone(t *testing.T) {
 	d.fails = apierrors.NewNotFound(schema.GroupResource{Resource: "queues"}, "q")
 	d.write(t, waiting("q"))
 	check(t, "an object that went meanwhile needs no status", 2, len(d.patches))
+	d.write(t, waiting("q"))
+	check(t, "what was said is remembered until the cache shows it", 1, len(d.recent))
 	if err := d.server.Delete(t.Context(), queueObject("q")); err != nil {
 		t.Fatal(err)
 	}
@@ -215,6 +229,7 @@ func TestManyVerdictsAtOnce(t *testing.T) {
 				v := waiting(fmt.Sprintf("q%d", i))
 				v.Message = fmt.Sprintf("waits for the %dth time", n)
 				d.add([]engine.Verdict{v})
+				time.Sleep(100 * time.Microsecond)
 			}
 		})
 	}

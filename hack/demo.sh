@@ -181,7 +181,7 @@ not_ready() {
   say "ERROR: not all $1 became Ready:"
   admin -n orders get "$1" -o jsonpath='{range .items[*]}{.kind} {.metadata.name}: Ready={.status.conditions[?(@.type=="Ready")].status} {.status.conditions[?(@.type=="Ready")].message}{"\n"}{end}' |
     grep -v 'Ready=True' >&2 || cat "$DIR/wait.log" >&2
-  grep -v '"level":"info"' "$LOG" | tail -n 10 >&2 || true
+  grep -v '"level":"info"' "$LOG" | tail -n 10 | cut -c1-400 >&2 || true
   die "the controller's log is $LOG"
 }
 
