@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -29,6 +30,13 @@ const DefaultInterval = 5 * time.Minute
 // workers is how many lanes run at a time. A lane that waits for a dead broker
 // costs a goroutine and nothing else, so there are enough of them.
 const workers = 256
+
+// Backoff of a lane that failed for want of the API server: it is back within
+// seconds, mostly, and everything waits for it.
+const (
+	firstBackoff   = 50 * time.Millisecond
+	longestBackoff = 15 * time.Second
+)
 
 // Options configure the controllers.
 type Options struct {
@@ -65,6 +73,7 @@ func Setup(mgr manager.Manager, options Options) error {
 	}
 	c, err := controller.NewTyped("clusters", mgr, controller.TypedOptions[Request]{
 		Reconciler: r, MaxConcurrentReconciles: workers,
+		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[Request](firstBackoff, longestBackoff),
 	})
 	if err != nil {
 		return fmt.Errorf("make the controller: %w", err)

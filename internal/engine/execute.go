@@ -306,7 +306,7 @@ func definite(err error) bool {
 		return false
 	}
 	switch topology.ClassOf(err) {
-	case topology.ClassRejected, topology.ClassUnsupported, topology.ClassAccessDenied:
+	case topology.ClassRejected, topology.ClassUnsupported, topology.ClassAccessDenied, topology.ClassExists:
 		return true
 	}
 	return false // a time-out counts as transient, and it may come after the write

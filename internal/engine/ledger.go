@@ -88,7 +88,7 @@ func (l *ledger) delay(class topology.Class, attempts int) time.Duration {
 		base = rejectedReview
 	case topology.ClassAccessDenied:
 		base = deniedRetry
-	case topology.ClassPending:
+	case topology.ClassPending, topology.ClassExists:
 		base = min(pendingRetry<<min(attempts-1, 8), longestRetry)
 	default:
 		base = min(firstRetry<<min(attempts-1, 8), longestRetry)

@@ -128,6 +128,7 @@ func TestWhatIsNotMadeLeavesTheBooks(t *testing.T) {
 		moves bool
 	}{
 		"Rejected":    {reason: "a definite no", faults: []fault{refuse(topology.ClassRejected, "no")}, books: []string{"exchange shop/x"}},
+		"Exists":      {reason: "somebody else made it in between", faults: []fault{refuse(topology.ClassExists, "exists now")}, books: []string{"exchange shop/x"}},
 		"Unsupported": {reason: "a definite no", faults: []fault{refuse(topology.ClassUnsupported, "no")}, books: []string{"exchange shop/x"}},
 		"Denied":      {reason: "a definite no", faults: []fault{refuse(topology.ClassAccessDenied, "no")}, books: []string{"exchange shop/x"}},
 		"Taken":       {reason: "what has that name is somebody else's", faults: []fault{taken(theirs)}, books: []string{"exchange shop/x"}, moves: true},

@@ -167,7 +167,7 @@ func (w *applying) explainExisting(ctx context.Context, jobs []job) {
 			w.errs[j.step] = w.failure(topology.ClassAccessDenied, opCreate, j.id,
 				fmt.Sprintf("the topic exists, and %s may not see it: it needs the ACL operation Describe on topic %s", w.who(), j.id.Name), why)
 		default:
-			w.errs[j.step] = w.failure(topology.ClassTransient, opCreate, j.id, reasonExistsNow, kerr.TopicAlreadyExists)
+			w.errs[j.step] = w.failure(topology.ClassExists, opCreate, j.id, reasonExistsNow, kerr.TopicAlreadyExists)
 		}
 	}
 }

@@ -60,7 +60,7 @@ var classes = map[*kerr.Error]topology.Class{
 	kerr.BrokerNotAvailable: topology.ClassTransport,
 
 	// Transient by default; those that a reader would look for here:
-	kerr.TopicAlreadyExists:      topology.ClassTransient,
+	kerr.TopicAlreadyExists:      topology.ClassExists,
 	kerr.UnknownTopicOrPartition: topology.ClassTransient,
 	kerr.UnknownTopicID:          topology.ClassTransient,
 	kerr.ThrottlingQuotaExceeded: topology.ClassTransient,

@@ -136,7 +136,7 @@ func TestRefusals(t *testing.T) {
 		{"a name that collides in Kafka's metrics", create("a_b", topology.Topic{}), rejected(opCreate, "collides", "a.b")},
 		{"a value that would cut the connection", create("huge", topology.Topic{Config: map[string]string{"leader.replication.throttled.replicas": strings.Repeat("0:1,", 10_000)}}), rejected("create", "leader.replication.throttled.replicas", "32767")},
 		{"an internal topic", topology.Step{Verb: topology.VerbCreate, ID: topology.TopicID("__mine"), Want: &topology.Topic{Name: "__mine"}}, rejected("create", "internal")},
-		{"it exists", create("wide", topology.Topic{Partitions: 4}), &failure{Class: topology.ClassTransient, Operation: opCreate, Words: []string{"exists now"}}},
+		{"it exists", create("wide", topology.Topic{Partitions: 4}), &failure{Class: topology.ClassExists, Operation: opCreate, Words: []string{"exists now"}}},
 		{"fewer partitions", update(&topology.Topic{Partitions: 2}, topology.PathPartitions), rejected(opAddPartitions, "INVALID_PARTITIONS")},
 		{"as many partitions as there are", update(&topology.Topic{Partitions: 4}, topology.PathPartitions), rejected(opAddPartitions, "INVALID_PARTITIONS")},
 		{"a bad config keeps the partitions from growing", update(&topology.Topic{Partitions: 6, Config: map[string]string{"retention.ms": "soon"}}, "config.retention.ms", topology.PathPartitions), rejected(opAlterConfig, "INVALID_CONFIG", "retention.ms")},

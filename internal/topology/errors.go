@@ -24,6 +24,9 @@ const (
 	ClassRejected Class = "Rejected"
 	// ClassUnsupported: this broker version cannot do it.
 	ClassUnsupported Class = "Unsupported"
+	// ClassExists: a create found that somebody else had made the object in
+	// between. It is not ours: look at it, and decide anew.
+	ClassExists Class = "Exists"
 	// ClassInUse: a delete was refused because somebody uses the object.
 	ClassInUse Class = "InUse"
 	// ClassPending: accepted, not visible yet; look again soon.

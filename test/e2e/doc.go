@@ -9,6 +9,7 @@
 //	scene_test.go   a stage with a RabbitMQ that works, behind a recorder
 //	kafka_test.go   a stage with a Kafka that works
 //	expect_test.go  waiting for statuses, reading events
+//	metrics_test.go reading the controller's metrics
 //
 // The other files hold the tests, named after what they are about.
 package e2e

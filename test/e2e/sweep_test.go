@@ -406,9 +406,10 @@ func TestMetrics(t *testing.T) {
 		t.Error("the metrics name the user or its password")
 	}
 
-	// A connection that is gone takes its series along, after its minute.
+	// A connection that is gone takes its series along; one that never worked, at
+	// once.
 	s.remove(down)
-	within(t, 75*time.Second, "the series of a connection that is gone to go", func(context.Context) (bool, string) {
+	within(t, cure, "the series of a connection that is gone to go", func(context.Context) (bool, string) {
 		_, found := metric(t, s.controller, "warrener_connection_up", `/down"`)
 		return found == 0, fmt.Sprint(found)
 	})
