@@ -89,7 +89,7 @@ func TestMutualTLS(t *testing.T) {
 		t.Errorf("with a client certificate: %+v, %v", info, err)
 	}
 	_, err = probe(&tls.Config{RootCAs: authorities})
-	wantError(t, err, topology.ClassTransport, server.Password+"!", "certificate required")
+	wantError(t, err, topology.ClassAuthentication, server.Password+"!", "tls.clientCertificateSecretRef")
 	_, err = probe(nil)
 	wantError(t, err, topology.ClassTransport, server.Password+"!", "tls.caRef")
 }

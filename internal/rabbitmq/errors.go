@@ -176,8 +176,23 @@ func (b *Broker) classify(operation string, id topology.ID, err error) *topology
 		out.Reason = fmt.Sprintf("%s does not answer as RabbitMQ's management API, but with %s", b.host(), other.what)
 	default:
 		out.Reason = b.explainTransport(err)
+		if alert := clientCertificateAlert(err); alert != "" {
+			out.Class = topology.ClassAuthentication
+			out.Reason = "TLS: " + b.host() + " demands a client certificate, or refuses the one it got (" + alert + "): see tls.clientCertificateSecretRef"
+		}
 	}
 	return out
+}
+
+// clientCertificateAlert is what the broker says of the client's certificate in
+// the handshake, if that is what failed. crypto/tls gives alerts no type; one
+// about a certificate that comes from the server can only be about the client's.
+func clientCertificateAlert(err error) string {
+	var remote *net.OpError
+	if !errors.As(err, &remote) || remote.Op != "remote error" || !strings.Contains(remote.Err.Error(), "certificate") {
+		return ""
+	}
+	return strings.TrimPrefix(remote.Err.Error(), "tls: ")
 }
 
 func (b *Broker) explain(r *response, class topology.Class, id topology.ID) string {

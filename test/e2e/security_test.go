@@ -201,7 +201,7 @@ func TestTLS(t *testing.T) {
 		s := newStage(t)
 		secret, connection := s.rabbit("shop", broker, broker.NewVirtualHost(t), broker.ManagementTLSURL)
 		s.create(secret)
-		s.tls(t, broker.TLSDir, refusal{v1alpha1.ReasonConnectionUnavailable, "certificate required"}, connection, exchange("orders", "shop", "topic"), func(c client.Object, settings *v1alpha1.TLS) {
+		s.tls(t, broker.TLSDir, refusal{v1alpha1.ReasonAuthenticationFailed, "tls.clientCertificateSecretRef"}, connection, exchange("orders", "shop", "topic"), func(c client.Object, settings *v1alpha1.TLS) {
 			c.(*v1alpha1.RabbitMQConnection).Spec.TLS = settings
 		})
 	})
