@@ -27,7 +27,10 @@ func queue(q *v1alpha1.Queue, d *draft) {
 		Arguments:   args,
 	}
 	d.want(wanted)
-	if spec.DeadLetter != nil {
+	switch {
+	case spec.Retry != nil:
+		wanted.After = d.retry(q, args)
+	case spec.DeadLetter != nil:
 		wanted.After = d.deadLetter(q, args)
 	}
 	d.fitting(spec.Type, args)
