@@ -34,6 +34,9 @@ func standingOf(v engine.Verdict) standing {
 	if v.Ready && len(v.Warnings) > 0 {
 		s.message += "; note: " + strings.Join(v.Warnings, "; ")
 	}
+	if len(v.Draining) > 0 {
+		s.message += "; draining: " + strings.Join(v.Draining, "; ")
+	}
 	return s
 }
 

@@ -137,7 +137,8 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 		closeLater(s.adapter)
 		s.adapter, s.fingerprint = next, m.fingerprint
 	}
-	fresh = s.cluster != cluster || s.generation != c.GetGeneration()
+	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
+		s.identity.version != who.version // claims depend on it
 	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
 	s.generation = c.GetGeneration()
 	s.mu.Unlock()

@@ -89,11 +89,17 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 			revisit = append(revisit, id)
 		}
 	}
+	for id, d := range c.draining {
+		if !now.Before(d.due) {
+			revisit = append(revisit, id)
+		}
+	}
 	for _, id := range revisit {
 		owners := c.concerned(id)
 		if len(owners) == 0 {
 			c.ledger.clear(id)
 			delete(c.settling, id)
+			delete(c.draining, id)
 		}
 		for _, key := range owners {
 			if c.through(key, connection) {
@@ -129,6 +135,9 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 		if !s.over {
 			note(id, s.since.Add(settleTime))
 		}
+	}
+	for id, d := range c.draining {
+		note(id, d.due)
 	}
 	return first, found
 }
