@@ -27,11 +27,11 @@ import (
 type RetryStrategy string
 
 const (
-	// RetryTiers: the consumer rejects; the broker waits, counts and gives up.
+	// RetryTiers leaves all to the broker: the consumer rejects; the broker waits, counts and gives up.
 	RetryTiers RetryStrategy = "Tiers"
-	// RetryPublished: the consumer publishes to the delay queue of its choice, and to the dead queue.
+	// RetryPublished leaves it to the consumer, which publishes to a delay queue, and to the dead queue.
 	RetryPublished RetryStrategy = "Published"
-	// RetryNative: the delayed retry of quorum queues, from RabbitMQ 4.3 on.
+	// RetryNative is the delayed retry of quorum queues, from RabbitMQ 4.3 on.
 	RetryNative RetryStrategy = "Native"
 )
 
@@ -41,9 +41,9 @@ const (
 type DelayQueues string
 
 const (
-	// DelayQueuesManaged: Warrener creates them.
+	// DelayQueuesManaged are created by Warrener.
 	DelayQueuesManaged DelayQueues = "Managed"
-	// DelayQueuesClientDeclared: the clients declare them, with arguments of their own.
+	// DelayQueuesClientDeclared are declared by the clients, with arguments of their own.
 	DelayQueuesClientDeclared DelayQueues = "ClientDeclared"
 )
 

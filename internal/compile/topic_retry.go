@@ -95,7 +95,7 @@ func (d *draft) topicRetry(t *v1alpha1.Topic, served *topology.Topic) {
 
 	replicas := served.ReplicationFactor
 	if len(served.Assignments) > 0 {
-		replicas = int16(len(served.Assignments[0])) //nolint:gosec // at most 16 by the schema
+		replicas = int16(len(served.Assignments[0]))
 	}
 	derive := func(path, name string, config map[string]string) {
 		d.topicName(path, name)
