@@ -91,7 +91,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 	c.noteCorrections(x, report)
 	c.noteSettling(p.Plan, x)
 	c.wake(x)
-	c.wakeLeftBehind(p, x)
+	c.wakeLeftBehind(p.Plan, x)
 	for _, key := range owners {
 		// One that was replaced meanwhile is dirty: a pass of its own will tell.
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
