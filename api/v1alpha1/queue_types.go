@@ -291,6 +291,14 @@ type QueueSpec struct {
 	// +optional
 	Retry *Retry `json:"retry,omitempty"`
 
+	// consumer is what the contract recommends to consumers. Default: nothing.
+	// +optional
+	Consumer *QueueConsumer `json:"consumer,omitempty"`
+
+	// contract has a ConfigMap written with what applications need to know of the queue. Default: none.
+	// +optional
+	Contract *Contract `json:"contract,omitempty"`
+
 	// bindings are the exchanges whose messages go to this queue. At most 128. Default: none.
 	// +optional
 	// +listType=atomic

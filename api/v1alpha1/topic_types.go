@@ -112,6 +112,14 @@ type TopicSpec struct {
 	// +optional
 	Retry *TopicRetry `json:"retry,omitempty"`
 
+	// consumer is what the contract recommends to consumers. Default: nothing.
+	// +optional
+	Consumer *TopicConsumer `json:"consumer,omitempty"`
+
+	// contract has a ConfigMap written with what applications need to know of the topic. Default: none.
+	// +optional
+	Contract *Contract `json:"contract,omitempty"`
+
 	// deletionPolicy says what deleting this object does to the topic. DeleteIfUnused (the default)
 	// deletes it if it holds no message and no consumer group is active on it; Delete deletes it with its
 	// messages; Retain keeps it. What retry created goes or stays with it; what is taken out of retry goes

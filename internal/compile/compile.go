@@ -17,6 +17,7 @@
 //	retry_rules.go what cannot be combined with a retry
 //	tiers.go       what the strategies of a retry want on the broker
 //	topic_retry.go the same for a topic
+//	contract.go    what applications are told, as plain data
 package compile
 
 import (
@@ -87,6 +88,7 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		d.problem("kind", "%s is not a kind that declares something on a broker", quote(obj.KindName()))
 	}
 	claim.Policy.PartitionGrowth = d.partitionGrowth
+	claim.DeadLetters = d.deadLetters
 	claim.Warnings = d.warnings
 	claim.Want = d.wants
 	switch {

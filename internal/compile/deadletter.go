@@ -119,6 +119,7 @@ func (d *draft) deadLetterQueue(q *v1alpha1.Queue) *topology.Queue {
 	args := topology.Arguments{}
 	d.setMillis(args, "x-message-ttl", deadLetterPath+".messageTTL", spec.MessageTTL, 0)
 	setInteger(args, "x-max-length", spec.MaxLength)
+	d.deadLetters = topology.QueueID(d.virtualHost, name)
 	return &topology.Queue{
 		VirtualHost: d.virtualHost, Name: name, Type: string(queueType), Durable: true, Arguments: args,
 	}

@@ -20,6 +20,8 @@ type draft struct {
 	ids      map[topology.ID]struct{}
 	problems []Problem
 	warnings []string
+	// deadLetters is where dead letters end, if that is created; else zero.
+	deadLetters topology.ID
 	// lacking says what this version of the broker cannot do; "" if nothing.
 	lacking string
 }

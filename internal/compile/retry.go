@@ -37,10 +37,24 @@ type Retry struct {
 	DeadQueue string
 	// Exchanges of Tiers; nil under other strategies.
 	Exchanges *TierExchanges
-	// Trigger says in a sentence what a consumer does to have a message tried
-	// again, GiveUp what it does after the last attempt.
-	Trigger, GiveUp string
+	// Trigger is what a consumer does to have a message tried again, GiveUp what
+	// it does after the last attempt.
+	Trigger, GiveUp Action
 }
+
+// Action is something that a consumer does with a message: a word for programs
+// and a sentence for people.
+type Action struct{ Word, Text string }
+
+// The words of actions.
+const (
+	RejectNoRequeue          = "reject-no-requeue"
+	RejectRequeue            = "reject-requeue"
+	PublishToDelayQueue      = "publish-to-delay-queue"
+	PublishToDeadLetterQueue = "publish-to-dead-letter-queue"
+	PublishToRetryTopic      = "publish-to-retry-topic"
+	PublishToDeadLetterTopic = "publish-to-dead-letter-topic"
+)
 
 // RetryStep is one retry.
 type RetryStep struct {
@@ -113,14 +127,15 @@ func retryOf(q *v1alpha1.Queue) (*Retry, []Problem) {
 			Failed: name + ".failed", GiveUp: name + ".giveup", Retry: name + ".retry",
 			First: name + ".retry.first", Redeliver: name + ".redeliver",
 		}
-		r.Trigger = "reject the message: basic.reject or basic.nack with requeue=false"
-		r.GiveUp = "the same: the broker moves the message to " + r.DeadQueue
+		r.Trigger = Action{RejectNoRequeue, "reject the message: basic.reject or basic.nack with requeue=false"}
+		r.GiveUp = Action{RejectNoRequeue, "the same: the broker moves the message to " + r.DeadQueue}
 	case v1alpha1.RetryPublished:
-		r.Trigger = "publish a copy to the delay queue of this retry, through the default exchange; acknowledge the message when the broker has confirmed the copy"
-		r.GiveUp = "publish a copy to " + r.DeadQueue + ", through the default exchange; acknowledge the message when the broker has confirmed the copy"
+		const confirmed = ", through the default exchange; acknowledge the message when the broker has confirmed the copy"
+		r.Trigger = Action{PublishToDelayQueue, "publish a copy to the delay queue of this retry" + confirmed}
+		r.GiveUp = Action{PublishToDeadLetterQueue, "publish a copy to " + r.DeadQueue + confirmed}
 	case v1alpha1.RetryNative:
-		r.Trigger = "basic.reject with requeue=true; never basic.nack, which the broker does not count"
-		r.GiveUp = "the same: the broker dead-letters the message"
+		r.Trigger = Action{RejectRequeue, "basic.reject with requeue=true; never basic.nack, which the broker does not count"}
+		r.GiveUp = Action{RejectRequeue, "the same: the broker dead-letters the message"}
 		if dead := q.Spec.DeadLetter; dead != nil && !dead.Creates() {
 			r.DeadQueue = ""
 		}

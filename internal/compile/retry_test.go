@@ -252,8 +252,8 @@ func TestRetryOf(t *testing.T) {
 				Steps:       []RetryStep{{1, time.Second, "q.retry.1.1000", "warrener.q.attempt.2"}, {2, 2 * time.Second, "q.retry.2.2000", "warrener.q.attempt.3"}},
 				DelayQueues: []DelayQueue{{"q.retry.1.1000", time.Second}, {"q.retry.2.2000", 2 * time.Second}},
 				Exchanges:   &TierExchanges{Failed: "q.failed", GiveUp: "q.giveup", Retry: "q.retry", First: "q.retry.first", Redeliver: "q.redeliver"},
-				Trigger:     "reject the message: basic.reject or basic.nack with requeue=false",
-				GiveUp:      "the same: the broker moves the message to q.dead",
+				Trigger:     Action{"reject-no-requeue", "reject the message: basic.reject or basic.nack with requeue=false"},
+				GiveUp:      Action{"reject-no-requeue", "the same: the broker moves the message to q.dead"},
 			},
 		},
 		"ClientDeclared": {
@@ -263,8 +263,8 @@ func TestRetryOf(t *testing.T) {
 				Strategy: "Published", Queue: "q", MaxRetries: 2, DeadQueue: "d", ClientDeclared: true,
 				Steps:       []RetryStep{{1, time.Second, "q.retry.1000", "q"}, {2, time.Second, "q.retry.1000", "q"}},
 				DelayQueues: []DelayQueue{{"q.retry.1000", time.Second}},
-				Trigger:     "publish a copy to the delay queue of this retry, through the default exchange; acknowledge the message when the broker has confirmed the copy",
-				GiveUp:      "publish a copy to d, through the default exchange; acknowledge the message when the broker has confirmed the copy",
+				Trigger:     Action{"publish-to-delay-queue", "publish a copy to the delay queue of this retry, through the default exchange; acknowledge the message when the broker has confirmed the copy"},
+				GiveUp:      Action{"publish-to-dead-letter-queue", "publish a copy to d, through the default exchange; acknowledge the message when the broker has confirmed the copy"},
 			},
 		},
 		"Native": {
@@ -273,8 +273,8 @@ func TestRetryOf(t *testing.T) {
 			want: &Retry{
 				Strategy: "Native", Queue: "q", MaxRetries: 3,
 				Steps:   []RetryStep{{Retry: 1, Delay: 200 * time.Millisecond}, {Retry: 2, Delay: 400 * time.Millisecond}, {Retry: 3, Delay: 500 * time.Millisecond}},
-				Trigger: "basic.reject with requeue=true; never basic.nack, which the broker does not count",
-				GiveUp:  "the same: the broker dead-letters the message",
+				Trigger: Action{"reject-requeue", "basic.reject with requeue=true; never basic.nack, which the broker does not count"},
+				GiveUp:  Action{"reject-requeue", "the same: the broker dead-letters the message"},
 			},
 		},
 	}

@@ -33,6 +33,7 @@ func topic(t *v1alpha1.Topic, d *draft) {
 	}
 	d.configKeys("spec.config", spec.Config)
 	d.want(wanted)
+	d.contract(t)
 	if spec.Retry != nil {
 		d.topicRetry(t, wanted)
 	}

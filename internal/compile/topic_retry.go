@@ -126,6 +126,7 @@ func (d *draft) topicRetry(t *v1alpha1.Topic, served *topology.Topic) {
 		return
 	}
 	derive(retryPath+".deadLetter.name", retry.DeadLetterTopic, spec.DeadLetter.Config)
+	d.deadLetters = topology.TopicID(retry.DeadLetterTopic)
 }
 
 // configKeys checks the names of topic configs.
