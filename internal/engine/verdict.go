@@ -26,6 +26,8 @@ type Verdict struct {
 	// Draining describes what the owner declares no longer and that still holds
 	// messages: it goes when it is empty.
 	Draining []string
+	// DeadLetters of the owner.
+	DeadLetters DeadLetters
 	// Warnings: accepted, but likely a mistake.
 	Warnings []string
 	// Owns lists what the owner has in the inventory, sorted.
@@ -97,6 +99,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
 			v := c.verdict(claim, problems[key], drift[key])
 			v.Draining = draining[key]
+			v.DeadLetters = deadLettersOf(claim, p.depths)
 			report.Verdicts = append(report.Verdicts, v)
 		}
 	}

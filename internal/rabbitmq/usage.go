@@ -183,6 +183,7 @@ func (o *observation) queueUsages(ids []topology.ID, put putUsage) []task {
 	for _, host := range scopes(ids, 1) {
 		tasks = append(tasks, func(c call) error {
 			found, err := o.broker.queueUsage(c, host)
+			o.queues, o.queuesOf = found, host // the only task of its kind
 			for _, id := range ids {
 				if u, ok := found[id]; ok {
 					put(id, u.usage())
