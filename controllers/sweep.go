@@ -83,6 +83,9 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 	if err != nil {
 		return err
 	}
+	if r.options.QueueMetrics {
+		depths.set(s.key, sweep.Depths())
+	}
 	held := map[plan.Reason]int{}
 	for !sweep.Done() && !r.outdated(ctx, c) {
 		report, err := sweep.Slice(ctx)
