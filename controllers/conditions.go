@@ -87,9 +87,7 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	} else {
 		meta.RemoveStatusCondition(&after.Conditions, v1alpha1.ConditionDrifted)
 	}
-	if !v.KeepOwns {
-		tellDeadLetters(&after.Conditions, v, now)
-	}
+	tellDeadLetters(&after.Conditions, v, now)
 	sortConditions(after.Conditions)
 	if v.KeepOwns {
 		return *after
@@ -106,9 +104,16 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 
 // tellDeadLetters says whether dead letters wait, and never how many: the status
 // changes when the first comes and when the last is gone. A pass that has not
-// asked leaves what was said, unless that was of another place.
+// asked leaves what was said, unless that was of another place, and so does a
+// broker that is away.
 func tellDeadLetters(conditions *[]metav1.Condition, v engine.Verdict, now time.Time) {
 	const kind = v1alpha1.ConditionDeadLettersPresent
+	if v.KeepOwns {
+		if said := meta.FindStatusCondition(*conditions, kind); said != nil {
+			said.ObservedGeneration = v.Owner.Generation
+		}
+		return
+	}
 	if v.DeadLetters.Where == (topology.ID{}) {
 		meta.RemoveStatusCondition(conditions, kind)
 		return

@@ -63,12 +63,18 @@ func newContracts(c client.Client, reader client.Reader, clock engine.Clock) *co
 // status in line with them. An error is worth another try; what only people can
 // cure is in the status.
 func (w *contracts) publish(ctx context.Context, object v1alpha1.Object, v engine.Verdict, status *v1alpha1.ObjectStatus) error {
-	name := v1alpha1.ContractConfigMap(object)
-	if v.Suspended || object.GetGeneration() != v.Owner.Generation {
-		return nil // not now, or a newer verdict will come
+	var err error
+	// Of an object that has been edited since, a newer verdict will come.
+	if !v.Suspended && object.GetGeneration() == v.Owner.Generation {
+		err = w.bring(ctx, object, v, status)
 	}
+	w.explain(object, v, status)
+	return err
+}
+
+func (w *contracts) bring(ctx context.Context, object v1alpha1.Object, v engine.Verdict, status *v1alpha1.ObjectStatus) error {
+	name := v1alpha1.ContractConfigMap(object)
 	if name == "" {
-		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionContractPublished)
 		w.forget(v.Owner.OwnerKey)
 		return w.withdraw(ctx, object, "", status)
 	}
@@ -98,6 +104,22 @@ func (w *contracts) publish(ctx context.Context, object v1alpha1.Object, v engin
 	status.ContractConfigMap = name
 	w.say(status, v.Owner.Generation, metav1.ConditionTrue, v1alpha1.ReasonSucceeded, "ConfigMap "+name+" says what is declared")
 	return nil
+}
+
+// explain keeps the condition from speaking of another generation than the rest
+// of the status.
+func (w *contracts) explain(object v1alpha1.Object, v engine.Verdict, status *v1alpha1.ObjectStatus) {
+	name := v1alpha1.ContractConfigMap(object)
+	said := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionContractPublished)
+	switch {
+	case name == "":
+		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionContractPublished)
+	case said != nil && said.ObservedGeneration == v.Owner.Generation:
+	case v.Suspended:
+		w.say(status, v.Owner.Generation, metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "ConfigMap "+name+" is left as it is until spec.suspend is false")
+	default:
+		w.say(status, v.Owner.Generation, metav1.ConditionFalse, v1alpha1.ReasonProgressing, "ConfigMap "+name+" will be written once this object is Ready")
+	}
 }
 
 // say sets the condition ContractPublished.

@@ -100,7 +100,7 @@ func announceObject(r recorder, object v1alpha1.Object, before, after v1alpha1.O
 func announceContract(r recorder, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
 	const kind = v1alpha1.ConditionContractPublished
 	was, is := meta.FindStatusCondition(before.Conditions, kind), meta.FindStatusCondition(after.Conditions, kind)
-	if is == nil || is.Status != metav1.ConditionFalse || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+	if is == nil || is.Status != metav1.ConditionFalse || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Status == is.Status && was.Reason == is.Reason {
 		return
 	}
 	record(r, object, corev1.EventTypeWarning, is.Reason, "Publish", is.Message)

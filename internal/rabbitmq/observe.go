@@ -14,7 +14,7 @@ import (
 const maxTargeted = 24
 
 // Observe implements topology.Observer. Everything costs six requests whatever
-// there is, with depths of queues eight, with usage of queues and exchanges up to
+// there is, with depths of queues seven or eight, with usage of queues and exchanges up to
 // nine, depths included; few objects cost a
 // request each (a virtual host two, two bindings between the same ends one),
 // and one to four more if objects are missing.
