@@ -261,6 +261,34 @@ func TestContractIsLookedForAgain(t *testing.T) {
 	check(t, "in full", "q", a.configMap("c").Data["queue"])
 }
 
+// Where applications connect to is the connection's to say.
+func TestContractFollowsItsConnection(t *testing.T) {
+	a := newAgency(t, contracted("q", "c"))
+	a.tell(ready("q"))
+	var c v1alpha1.RabbitMQConnection
+	if err := a.client.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "broker"}, &c); err != nil {
+		t.Fatal(err)
+	}
+	c.Spec.ClientEndpoints = []string{"amqps://rabbitmq:5671"}
+	if err := a.client.Update(t.Context(), &c); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "another address is written", []string{"get c", "patch c"}, a.tell(ready("q")))
+	check(t, "as it is", "amqps://rabbitmq:5671", a.configMap("c").Data["endpoints"])
+	for key, value := range a.configMap("c").Data {
+		if strings.Contains(value, "login") || strings.Contains(value, "15672") {
+			t.Errorf("%s tells how Warrener connects: %s", key, value)
+		}
+	}
+	if err := a.client.Delete(t.Context(), &c); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "without a connection there is nothing to say", nothing, a.tell(ready("q")))
+	if a.configMap("c") == nil {
+		t.Error("what was said stays")
+	}
+}
+
 // A queue that was deleted and applied again goes on owning its contract.
 func TestContractOfAQueueThatIsBack(t *testing.T) {
 	a := newAgency(t, contracted("q", "c"))

@@ -231,6 +231,7 @@ func (r *Registry) lingering(s *session) reconcile.Result {
 
 // suspend stops all work on a connection.
 func (r *Registry) suspend(ctx context.Context, s *session, c v1alpha1.Connection) {
+	depths.set(s.key, nil)
 	s.fail(v1alpha1.ReasonSuspended, "suspended: nothing is read or written until spec.suspend is false", false, time.Now())
 	r.reportConnection(ctx, s, c, s.attached())
 }
@@ -241,6 +242,7 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 	reason, stalled := troubleReason(err)
 	t, news := s.fail(reason, err.Error(), stalled, time.Now())
 	connectionUp.WithLabelValues(s.key.String()).Set(0)
+	depths.set(s.key, nil) // a gap is truer than what was read before
 	r.reportConnection(ctx, s, c, s.attached())
 	if news {
 		r.log.Info("connection does not work", "connection", s.key.String(), "reason", t.reason, "message", t.message)

@@ -3,7 +3,6 @@ package compile
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -110,7 +109,7 @@ func (d *draft) contract(obj v1alpha1.Object) {
 	if name == "" {
 		return
 	}
-	if wrong := validation.IsDNS1123Subdomain(name); len(wrong) > 0 {
-		d.problem("spec.contract.configMap", "%s is no name of a ConfigMap: %s", quote(name), strings.Join(wrong, "; "))
+	if len(validation.IsDNS1123Subdomain(name)) > 0 {
+		d.problem("spec.contract.configMap", "%s is no name of a ConfigMap: write at most 253 lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit", quote(name))
 	}
 }

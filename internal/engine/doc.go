@@ -11,6 +11,7 @@
 //	when a failed object is retried  ledger.go
 //	what an owner is told            verdict.go
 //	what is declared no longer       drain.go
+//	how much queues hold             depths.go
 //	the ports to the outside         ports.go
 //
 // The engine knows neither Kubernetes nor a broker's protocol.
