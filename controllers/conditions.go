@@ -10,6 +10,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
 )
 
 // standing is what a status says of an object or a connection, the same three
@@ -33,6 +34,9 @@ func standingOf(v engine.Verdict) standing {
 	}
 	if v.Ready && len(v.Warnings) > 0 {
 		s.message += "; note: " + strings.Join(v.Warnings, "; ")
+	}
+	if len(v.Draining) > 0 {
+		s.message += "; draining: " + strings.Join(v.Draining, "; ")
 	}
 	return s
 }
@@ -59,7 +63,11 @@ func (s standing) applyTo(conditions *[]metav1.Condition, generation int64, now 
 			meta.RemoveStatusCondition(conditions, kind)
 		}
 	}
-	slices.SortFunc(*conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
+	sortConditions(*conditions)
+}
+
+func sortConditions(conditions []metav1.Condition) {
+	slices.SortFunc(conditions, func(a, b metav1.Condition) int { return strings.Compare(a.Type, b.Type) })
 }
 
 // objectStatus is the status that a verdict makes of an object's present one.
@@ -78,6 +86,7 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	} else {
 		meta.RemoveStatusCondition(&after.Conditions, v1alpha1.ConditionDrifted)
 	}
+	tellDeadLetters(&after.Conditions, v, now)
 	standingOf(v).applyTo(&after.Conditions, v.Owner.Generation, now) // puts them in order
 	if v.KeepOwns {
 		return *after
@@ -90,6 +99,40 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 		after.Owns = append(after.Owns, id.String())
 	}
 	return *after
+}
+
+// tellDeadLetters says whether dead letters wait, and never how many: the status
+// changes when the first comes and when the last is gone. A pass that has not
+// asked leaves what was said, unless that was of another place, and so does a
+// broker that is away.
+func tellDeadLetters(conditions *[]metav1.Condition, v engine.Verdict, now time.Time) {
+	const kind = v1alpha1.ConditionDeadLettersPresent
+	if v.KeepOwns {
+		if said := meta.FindStatusCondition(*conditions, kind); said != nil {
+			said.ObservedGeneration = v.Owner.Generation
+		}
+		return
+	}
+	if v.DeadLetters.Where == (topology.ID{}) {
+		meta.RemoveStatusCondition(conditions, kind)
+		return
+	}
+	place := v.DeadLetters.Where.String()
+	empty := metav1.Condition{Type: kind, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonEmpty, Message: place + " holds no message"}
+	holds := metav1.Condition{Type: kind, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonHoldsMessages, Message: place + " holds messages"}
+	is := empty
+	switch said := meta.FindStatusCondition(*conditions, kind); {
+	case v.DeadLetters.Known && v.DeadLetters.Present:
+		is = holds
+	case v.DeadLetters.Known, said != nil && said.Message == clip(empty.Message):
+	case said != nil && said.Message == clip(holds.Message):
+		is = holds
+	default:
+		meta.RemoveStatusCondition(conditions, kind)
+		return
+	}
+	is.Message, is.ObservedGeneration, is.LastTransitionTime = clip(is.Message), v.Owner.Generation, metav1.NewTime(now)
+	meta.SetStatusCondition(conditions, is)
 }
 
 // clip keeps a message within what the API server accepts of a condition.

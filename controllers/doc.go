@@ -10,6 +10,8 @@
 //	registry.go    all of them, and the clusters they reach
 //	dial.go        from a connection and its Secrets to an adapter
 //	status.go      verdicts -> status patches, by a bounded pool
+//	contract.go    what applications are told, in ConfigMaps
+//	depths.go      the metrics of queues and of topics for dead letters
 //	orphans.go     what is reported of a connection that is gone
 //	conditions.go  verdicts -> conditions, pure
 //	inventory.go   the engine's Store, in BrokerInventory objects

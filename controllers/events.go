@@ -85,6 +85,7 @@ var alarming = map[string]bool{
 // announceObject is announce for objects. That their connection is away is the
 // connection's event, not theirs.
 func announceObject(r recorder, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
+	announceContract(r, object, before, after)
 	if is := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionReady); is != nil {
 		switch is.Reason {
 		case v1alpha1.ReasonConnectionUnavailable, v1alpha1.ReasonAuthenticationFailed:
@@ -92,6 +93,17 @@ func announceObject(r recorder, object v1alpha1.Object, before, after v1alpha1.O
 		}
 	}
 	announce(r, object, before.Conditions, after.Conditions)
+}
+
+// announceContract warns of a contract that cannot be written: Ready says nothing
+// of it.
+func announceContract(r recorder, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
+	const kind = v1alpha1.ConditionContractPublished
+	was, is := meta.FindStatusCondition(before.Conditions, kind), meta.FindStatusCondition(after.Conditions, kind)
+	if is == nil || is.Status != metav1.ConditionFalse || is.Reason == v1alpha1.ReasonProgressing || was != nil && was.Status == is.Status && was.Reason == is.Reason {
+		return
+	}
+	record(r, object, corev1.EventTypeWarning, is.Reason, "Publish", is.Message)
 }
 
 // announceReport tells what a pass did that people did not ask for in so many

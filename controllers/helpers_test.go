@@ -151,7 +151,10 @@ func newRegistry(c client.Client) (*Registry, *events, *queued) {
 		client:  c, reader: c, log: logr.Discard(), events: e, intake: newIntake(), queue: q.add,
 		sessions: map[topology.ConnectionKey]*session{}, clusters: map[clusterKey]*engine.Cluster{},
 	}
-	r.status = newStatusWriter(c, logr.Discard(), func() time.Time { return noon })
+	clock := func() time.Time { return noon }
+	published := newContracts(c, c, clock)
+	published.render = r.contractOf
+	r.status = newStatusWriter(c, published, logr.Discard(), clock)
 	r.status.retry = func(topology.OwnerKey) {}
 	r.status.transition = func(v1alpha1.Object, v1alpha1.ObjectStatus, v1alpha1.ObjectStatus) {}
 	return r, e, q

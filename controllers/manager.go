@@ -48,6 +48,9 @@ type Options struct {
 	WatchNamespaces []string
 	// Interval between two drift checks; DefaultInterval if zero.
 	Interval time.Duration
+	// QueueMetrics serves the depth and the consumers of every owned queue, a
+	// series each.
+	QueueMetrics bool
 	// Identity of this process in the inventory, for people.
 	Identity string
 }
@@ -63,7 +66,9 @@ func Setup(mgr manager.Manager, options Options) error {
 		sessions: map[topology.ConnectionKey]*session{},
 		clusters: map[clusterKey]*engine.Cluster{},
 	}
-	r.status = newStatusWriter(mgr.GetClient(), mgr.GetLogger().WithName("status"), time.Now)
+	published := newContracts(mgr.GetClient(), mgr.GetAPIReader(), time.Now)
+	published.render = r.contractOf
+	r.status = newStatusWriter(mgr.GetClient(), published, mgr.GetLogger().WithName("status"), time.Now)
 	r.status.retry = r.lookAgain
 	r.status.transition = func(object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
 		announceObject(r.events, object, before, after)

@@ -54,7 +54,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, ledgerDepth,
-		connectionUp, leftBehind, ownedObjects, brokerRequests, brokerRequestSeconds)
+		connectionUp, leftBehind, ownedObjects, brokerRequests, brokerRequestSeconds, depths)
 }
 
 // countRequests is the requestHook of a connection.
@@ -93,6 +93,7 @@ func forgetConnection(key topology.ConnectionKey) {
 	} {
 		vec.DeletePartialMatch(labels)
 	}
+	depths.set(key, nil)
 }
 
 // countHeld sets the gauges of what a sweep found held.

@@ -80,7 +80,7 @@ func (s *session) upToDate(c v1alpha1.Connection) bool {
 func (s *session) defaults() compile.ConnectionDefaults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return compile.ConnectionDefaults{Key: s.key, VirtualHost: s.virtualHost}
+	return compile.ConnectionDefaults{Key: s.key, VirtualHost: s.virtualHost, Version: s.identity.version}
 }
 
 // attached returns the cluster, also while the session does not work.

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"strconv"
@@ -34,6 +35,8 @@ type statusWriter struct {
 	retry func(topology.OwnerKey)
 	// transition is told of every verdict that changed Ready or its reason.
 	transition func(object v1alpha1.Object, before, after v1alpha1.ObjectStatus)
+	// contracts come before the status, which tells of them.
+	contracts *contracts
 
 	mu      sync.Mutex
 	wake    *sync.Cond
@@ -51,9 +54,9 @@ type recentStatus struct {
 	status  v1alpha1.ObjectStatus
 }
 
-func newStatusWriter(c client.Client, log logr.Logger, clock engine.Clock) *statusWriter {
+func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clock engine.Clock) *statusWriter {
 	w := &statusWriter{
-		client: c, log: log, clock: clock,
+		client: c, log: log, clock: clock, contracts: contracts,
 		latest: map[topology.OwnerKey]engine.Verdict{},
 		busy:   map[topology.OwnerKey]bool{},
 		recent: map[topology.OwnerKey]recentStatus{},
@@ -120,7 +123,7 @@ func (w *statusWriter) work(ctx context.Context) {
 			return
 		}
 		if err := w.write(ctx, v); err != nil && ctx.Err() == nil {
-			w.log.Error(err, "status not written", "object", v.Owner.OwnerKey.String())
+			w.log.Error(err, "status or contract not written", "object", v.Owner.OwnerKey.String())
 			time.AfterFunc(time.Second, func() { w.retry(v.Owner.OwnerKey) })
 		}
 		w.mu.Lock()
@@ -130,7 +133,7 @@ func (w *statusWriter) work(ctx context.Context) {
 	}
 }
 
-// write patches one status, unless it says so already.
+// write publishes the contract and patches the status, unless it says so already.
 func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	key := v.Owner.OwnerKey
 	object := newObject(key.Kind)
@@ -145,6 +148,11 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	}
 	before := w.present(key, object)
 	after := objectStatus(w.clock(), before, object.BrokerName(), v)
+	unpublished := w.contracts.publish(ctx, object, v, &after)
+	return errors.Join(unpublished, w.patch(ctx, key, object, before, after))
+}
+
+func (w *statusWriter) patch(ctx context.Context, key topology.OwnerKey, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) error {
 	if reflect.DeepEqual(before, after) {
 		return nil
 	}
@@ -190,6 +198,7 @@ func (w *statusWriter) forget(key topology.OwnerKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.recent, key)
+	w.contracts.forget(key)
 }
 
 // version reads a resource version as the number that it is: the API promises

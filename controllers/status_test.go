@@ -74,7 +74,8 @@ func newDesk(t *testing.T, objects ...client.Object) *desk {
 			return c.SubResource(sub).Patch(ctx, o, patch, opts...)
 		},
 	})
-	d.statusWriter = newStatusWriter(lagging, logr.Discard(), func() time.Time { return noon })
+	clock := func() time.Time { return noon }
+	d.statusWriter = newStatusWriter(lagging, newContracts(lagging, d.server, clock), logr.Discard(), clock)
 	d.retry = func(key topology.OwnerKey) { d.retried <- key }
 	d.transition = func(o v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
 		d.mu.Lock()

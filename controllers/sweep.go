@@ -83,6 +83,9 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 	if err != nil {
 		return err
 	}
+	if r.options.QueueMetrics {
+		depths.set(s.key, sweep.Depths())
+	}
 	held := map[plan.Reason]int{}
 	for !sweep.Done() && !r.outdated(ctx, c) {
 		report, err := sweep.Slice(ctx)
@@ -137,7 +140,8 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 		closeLater(s.adapter)
 		s.adapter, s.fingerprint = next, m.fingerprint
 	}
-	fresh = s.cluster != cluster || s.generation != c.GetGeneration()
+	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
+		s.identity.version != who.version // claims depend on it
 	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
 	s.generation = c.GetGeneration()
 	s.mu.Unlock()
@@ -227,6 +231,7 @@ func (r *Registry) lingering(s *session) reconcile.Result {
 
 // suspend stops all work on a connection.
 func (r *Registry) suspend(ctx context.Context, s *session, c v1alpha1.Connection) {
+	depths.set(s.key, nil)
 	s.fail(v1alpha1.ReasonSuspended, "suspended: nothing is read or written until spec.suspend is false", false, time.Now())
 	r.reportConnection(ctx, s, c, s.attached())
 }
@@ -237,6 +242,7 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 	reason, stalled := troubleReason(err)
 	t, news := s.fail(reason, err.Error(), stalled, time.Now())
 	connectionUp.WithLabelValues(s.key.String()).Set(0)
+	depths.set(s.key, nil) // a gap is truer than what was read before
 	r.reportConnection(ctx, s, c, s.attached())
 	if news {
 		r.log.Info("connection does not work", "connection", s.key.String(), "reason", t.reason, "message", t.message)

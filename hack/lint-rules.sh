@@ -21,6 +21,8 @@ internal/kafka      $MODULE/internal/rabbitmq
 internal/kafka      $MODULE/internal/engine
 internal/compile    sigs.k8s.io/controller-runtime/pkg/client
 internal/compile    $MODULE/internal/engine
+internal/contract   $MODULE/api/v1alpha1
+internal/contract   k8s.io/apimachinery/pkg/types
 api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers

@@ -29,6 +29,12 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionDrifted is True under driftPolicy Report while the broker differs from the declaration.
 	ConditionDrifted = "Drifted"
+	// ConditionContractPublished is present on an object with a contract: True when the ConfigMap says what
+	// the object declares, False when it cannot be written. Ready does not depend on it.
+	ConditionContractPublished = "ContractPublished"
+	// ConditionDeadLettersPresent is present where Warrener creates the queue or topic for dead letters: True
+	// while that holds a message, False while it holds none, as of the last drift check. How many is a metric.
+	ConditionDeadLettersPresent = "DeadLettersPresent"
 )
 
 // Reasons of conditions and events. The list is closed: dashboards and alerts may rely on it.
@@ -80,6 +86,14 @@ const (
 	ReasonMigrating = "Migrating"
 	// ReasonDriftReported: of the condition Drifted: a difference is shown and not corrected.
 	ReasonDriftReported = "DriftReported"
+	// ReasonConfigMapNotOwned: of the condition ContractPublished: the ConfigMap exists and is somebody
+	// else's.
+	ReasonConfigMapNotOwned = "ConfigMapNotOwned"
+	// ReasonConfigMapRefused: of the condition ContractPublished: the API server refuses the ConfigMap.
+	ReasonConfigMapRefused = "ConfigMapRefused"
+	// ReasonEmpty and ReasonHoldsMessages: of the condition DeadLettersPresent.
+	ReasonEmpty         = "Empty"
+	ReasonHoldsMessages = "HoldsMessages"
 	// ReasonDriftCorrected, ReasonAdopted and ReasonDeleted are reasons of events.
 	ReasonDriftCorrected = "DriftCorrected"
 	ReasonAdopted        = "Adopted"

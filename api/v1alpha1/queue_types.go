@@ -123,7 +123,8 @@ type DeadLetter struct {
 	MaxLength *int64 `json:"maxLength,omitempty"`
 
 	// strategy is at-most-once or at-least-once (x-dead-letter-strategy). At-least-once needs a quorum
-	// queue with overflow: reject-publish. Default: the broker's, at-most-once.
+	// queue with overflow: reject-publish. Default: the broker's, at-most-once; under retry.strategy: Tiers, a
+	// quorum queue has both.
 	// +optional
 	Strategy DeadLetterStrategy `json:"strategy,omitempty"`
 }
@@ -149,7 +150,15 @@ func (d *DeadLetter) Creates() bool { return trueUnless(d.Create) }
 // +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.singleActiveConsumer) || !self.singleActiveConsumer",message="on a stream, single active consumer is chosen by the consumer: remove singleActiveConsumer"
 // +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.deadLetter)",message="a stream keeps what is rejected and dead-letters nothing: remove deadLetter, or write type: quorum"
 // +kubebuilder:validation:XValidation:rule="self.type == 'classic' || !has(self.overflow) || self.overflow != 'reject-publish-dlx'",message="overflow: reject-publish-dlx is for classic queues: write reject-publish or drop-head"
-// +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || !has(self.deadLetter.strategy) || self.deadLetter.strategy != 'at-least-once' || (self.type == 'quorum' && has(self.overflow) && self.overflow == 'reject-publish')",message="deadLetter.strategy: at-least-once needs type: quorum and overflow: reject-publish, else RabbitMQ silently uses at-most-once"
+// +kubebuilder:validation:XValidation:rule="!has(self.deadLetter) || !has(self.deadLetter.strategy) || self.deadLetter.strategy != 'at-least-once' || (self.type == 'quorum' && (has(self.overflow) ? self.overflow == 'reject-publish' : has(self.retry) && self.retry.strategy == 'Tiers'))",message="deadLetter.strategy: at-least-once needs type: quorum and overflow: reject-publish, else RabbitMQ silently uses at-most-once"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.retry)",message="a stream keeps what is rejected, and its consumer decides where to read on: remove retry, or write type: quorum"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || !((has(self.durable) && !self.durable) || (has(self.autoDelete) && self.autoDelete) || has(self.expires))",message="what waits for a retry is lost when the broker deletes the queue: remove durable: false, autoDelete and expires, or remove retry"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy == 'Native' || self.type != 'classic' || !has(self.overflow) || self.overflow != 'reject-publish'",message="a full classic queue with overflow: reject-publish refuses the messages that come back for a retry, and they are lost: write overflow: reject-publish-dlx, or type: quorum"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Native' || self.type == 'quorum'",message="retry.strategy: Native is for quorum queues: write type: quorum, or strategy: Tiers"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Native' || !has(self.deliveryLimit)",message="under retry.strategy: Native, retry.maxRetries is the delivery limit, and another one would cut the retries short: remove deliveryLimit"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || self.type != 'quorum' || !has(self.overflow) || self.overflow == 'reject-publish'",message="under retry.strategy: Tiers a quorum queue dead-letters at-least-once, which drop-head would silently turn into at-most-once: remove overflow, or write overflow: reject-publish"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || !has(self.deadLetter) || !has(self.deadLetter.strategy) || self.deadLetter.strategy == 'at-least-once'",message="under retry.strategy: Tiers, at-most-once loses what waits when the broker restarts: remove deadLetter.strategy"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || !has(self.deadLetter) || !(has(self.deadLetter.exchange) || has(self.deadLetter.exchangeType) || has(self.deadLetter.routingKey) || (has(self.deadLetter.create) && !self.deadLetter.create))",message="under retry.strategy: Tiers the exchanges <name>.failed and <name>.giveup decide what is retried and what goes to the dead-letter queue: remove create: false, exchange, exchangeType and routingKey from deadLetter"
 type QueueSpec struct {
 	// connectionRef names the RabbitMQConnection. Immutable.
 	// +required
@@ -273,9 +282,22 @@ type QueueSpec struct {
 
 	// deadLetter says where messages go that are rejected, expire, overflow or exceed the delivery limit;
 	// {} creates an exchange <name>.dlx and a queue <name>.dead. Not for streams. Default: such messages
-	// are dropped.
+	// are dropped; with retry under Tiers and Native, {}.
 	// +optional
 	DeadLetter *DeadLetter `json:"deadLetter,omitempty"`
+
+	// retry says how often and after which delays a message is tried again that a consumer could not handle;
+	// after the last attempt it is a dead letter. Not for streams. Default: none.
+	// +optional
+	Retry *Retry `json:"retry,omitempty"`
+
+	// consumer is what the contract recommends to consumers. Default: nothing.
+	// +optional
+	Consumer *QueueConsumer `json:"consumer,omitempty"`
+
+	// contract has a ConfigMap written with what applications need to know of the queue. Default: none.
+	// +optional
+	Contract *Contract `json:"contract,omitempty"`
 
 	// bindings are the exchanges whose messages go to this queue. At most 128. Default: none.
 	// +optional
@@ -291,7 +313,8 @@ type QueueSpec struct {
 
 	// deletionPolicy says what deleting this object does to the queue. DeleteIfUnused (the default)
 	// deletes it if it holds no message and has no consumer; Delete deletes it with its messages; Retain
-	// keeps it. What deadLetter created goes or stays with it.
+	// keeps it. What deadLetter and retry created goes or stays with it. Taking such a thing out of the spec
+	// is no deletion of this object: whatever the policy, it goes when it is empty.
 	// +optional
 	// +kubebuilder:default=DeleteIfUnused
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`

@@ -43,7 +43,8 @@ type ObjectStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready; Reconciling or Stalled while one of them is true; Drifted under driftPolicy Report.
+	// conditions: Ready; Reconciling or Stalled while one of them is true; Drifted under driftPolicy Report;
+	// ContractPublished with a contract; DeadLettersPresent where Warrener creates the place for dead letters.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -62,6 +63,11 @@ type ObjectStatus struct {
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=4096
 	Owns []string `json:"owns,omitempty"`
+
+	// contractConfigMap is the ConfigMap that the contract was written to last.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ContractConfigMap string `json:"contractConfigMap,omitempty"`
 
 	// lastHandledReconcileAt repeats the value of the annotation topology.warrener.dev/reconcile-at that
 	// was answered last.

@@ -52,6 +52,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.connectionRef == oldSelf.connectionRef",message="connectionRef cannot be changed: create a new Topic with the other connection and delete this one"
 // +kubebuilder:validation:XValidation:rule="!has(self.assignments) || !has(self.replicationFactor)",message="assignments say how many replicas there are: remove replicationFactor, or remove assignments"
 // +kubebuilder:validation:XValidation:rule="!has(self.assignments) || !has(self.partitions) || size(self.assignments) == self.partitions",message="write one entry in assignments per partition, or remove partitions"
+// +kubebuilder:validation:XValidation:rule="!has(self.retry) || has(self.partitions) || has(self.assignments)",message="the topics that retry creates have as many partitions as this one: write partitions"
 type TopicSpec struct {
 	// connectionRef names the KafkaConnection. Immutable.
 	// +required
@@ -106,9 +107,23 @@ type TopicSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) > 0 && size(k) <= 249 && size(self[k]) <= 8192)",message="a config key has from 1 to 249 characters, its value at most 8192"
 	Config map[string]string `json:"config,omitempty"`
 
+	// retry creates topics for retries, one for each delay, and one for dead letters; {} creates the latter
+	// only. Default: none.
+	// +optional
+	Retry *TopicRetry `json:"retry,omitempty"`
+
+	// consumer is what the contract recommends to consumers. Default: nothing.
+	// +optional
+	Consumer *TopicConsumer `json:"consumer,omitempty"`
+
+	// contract has a ConfigMap written with what applications need to know of the topic. Default: none.
+	// +optional
+	Contract *Contract `json:"contract,omitempty"`
+
 	// deletionPolicy says what deleting this object does to the topic. DeleteIfUnused (the default)
 	// deletes it if it holds no message and no consumer group is active on it; Delete deletes it with its
-	// messages; Retain keeps it.
+	// messages; Retain keeps it. What retry created goes or stays with it; what is taken out of retry goes
+	// when it is empty, whatever the policy.
 	// +optional
 	// +kubebuilder:default=DeleteIfUnused
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`

@@ -33,6 +33,7 @@ type settings struct {
 	inventoryNamespace string
 	watchNamespaces    string
 	interval           time.Duration
+	queueMetrics       bool
 }
 
 func main() {
@@ -52,6 +53,7 @@ func run() error {
 	flag.StringVar(&s.inventoryNamespace, "inventory-namespace", own, "namespace of the BrokerInventory objects")
 	flag.StringVar(&s.watchNamespaces, "watch-namespaces", "", "namespaces to watch, separated by commas; empty for all")
 	flag.DurationVar(&s.interval, "interval", controllers.DefaultInterval, "time between two drift checks of a connection that names none")
+	flag.BoolVar(&s.queueMetrics, "queue-metrics", true, "serve the depth and the consumers of every owned queue, a series each")
 	// Errors say what, where and why; a stack says it to nobody on call.
 	logging := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	logging.BindFlags(flag.CommandLine)
@@ -105,6 +107,7 @@ func newManager(s settings) (manager.Manager, error) {
 		InventoryNamespace: s.inventoryNamespace,
 		WatchNamespaces:    s.namespaces(),
 		Interval:           s.interval,
+		QueueMetrics:       s.queueMetrics,
 		Identity:           fmt.Sprintf("%s/%d", identity, os.Getpid()),
 	})
 	if err != nil {

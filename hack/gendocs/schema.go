@@ -25,6 +25,7 @@ type definition struct {
 // schema is the part of a structural schema that people read about.
 type schema struct {
 	Type                 string            `json:"type"`
+	IntOrString          bool              `json:"x-kubernetes-int-or-string"`
 	Format               string            `json:"format"`
 	Description          string            `json:"description"`
 	Properties           map[string]schema `json:"properties"`
@@ -102,6 +103,8 @@ func typeOf(s schema) string {
 		return "list of " + plural(*s.Items) + upTo(s.MaxItems, "entries")
 	case s.AdditionalProperties != nil:
 		return "map to " + plural(*s.AdditionalProperties) + upTo(s.MaxProperties, "keys")
+	case s.IntOrString:
+		return "integer or string"
 	case s.Type == "":
 		return "any JSON value"
 	case s.Type == "integer":

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -113,6 +114,10 @@ func (d *draft) freeArguments(into topology.Arguments, owner, path string, given
 		if !ok {
 			continue
 		}
+		if _, set := into[key]; set {
+			d.problem(where, "is set already by %s.retry: remove it here", owner)
+			continue
+		}
 		if isKnown && !about.value.holds(value) {
 			d.problem(where, "%s", about.value.refusal(value))
 			continue
@@ -195,19 +200,18 @@ func (d *draft) warnUnknown(path string, given v1alpha1.Arguments) {
 // maxMillis is the longest time that RabbitMQ accepts, in milliseconds.
 const maxMillis = 1<<32 - 1
 
-// millis converts a time span to what RabbitMQ counts in.
-func (d *draft) millis(path string, span time.Duration, least time.Duration) (int64, bool) {
+// wholeMillis tells what is wrong with a time span that RabbitMQ is to count;
+// nil if nothing is.
+func wholeMillis(path string, span time.Duration, least time.Duration) *Problem {
 	switch {
 	case span < least:
-		d.problem(path, "%s is too short: write at least %dms", span, least.Milliseconds())
+		return &Problem{path, fmt.Sprintf("%s is too short: write at least %dms", span, least.Milliseconds())}
 	case span%time.Millisecond != 0:
-		d.problem(path, "%s is not a whole number of milliseconds, and RabbitMQ has no finer unit: write %s", span, span.Round(time.Millisecond))
+		return &Problem{path, fmt.Sprintf("%s is not a whole number of milliseconds, and RabbitMQ has no finer unit: write %s", span, span.Round(time.Millisecond))}
 	case span.Milliseconds() > maxMillis:
-		d.problem(path, "%s is longer than RabbitMQ can wait: write at most %dms, about 49 days", span, int64(maxMillis))
-	default:
-		return span.Milliseconds(), true
+		return &Problem{path, fmt.Sprintf("%s is longer than RabbitMQ can wait: write at most %dms, about 49 days", span, int64(maxMillis))}
 	}
-	return 0, false
+	return nil
 }
 
 // setMillis sets a time span if there is one.
@@ -215,9 +219,11 @@ func (d *draft) setMillis(into topology.Arguments, key, path string, span *metav
 	if span == nil {
 		return
 	}
-	if ms, ok := d.millis(path, span.Duration, least); ok {
-		into[key] = ms
+	if problem := wholeMillis(path, span.Duration, least); problem != nil {
+		d.problems = append(d.problems, *problem)
+		return
 	}
+	into[key] = span.Milliseconds()
 }
 
 // setInteger sets a number if there is one.

@@ -13,6 +13,11 @@
 //	invalid.go     what is wrong, by field
 //	names.go       what RabbitMQ and Kafka accept as names
 //	arguments.go   what RabbitMQ knows about arguments
+//	retry.go       how a queue's messages are tried again, as plain data
+//	retry_rules.go what cannot be combined with a retry
+//	tiers.go       what the strategies of a retry want on the broker
+//	topic_retry.go the same for a topic
+//	contract.go    what applications are told, as plain data
 package compile
 
 import (
@@ -50,6 +55,8 @@ type ConnectionDefaults struct {
 	Key topology.ConnectionKey
 	// VirtualHost of the objects that name none. Empty: "/".
 	VirtualHost string
+	// Version of the broker, such as 4.0.5. Empty: the newest.
+	Version string
 }
 
 // ConnectionOf names the connection that an object uses: its kind follows from
@@ -60,10 +67,11 @@ func ConnectionOf(obj v1alpha1.Object) topology.ConnectionKey {
 }
 
 // Claim compiles one custom resource. What is wrong with it is Claim.Invalid, of
-// type *InvalidSpec. An invalid claim still names what it wants, as far as that
+// type *InvalidSpec, or a *topology.Error of ClassUnsupported where the spec is
+// sound and this version of the broker cannot do it. An invalid claim still names what it wants, as far as that
 // can be told: a plan finds claims, to hold and to report, by what they want.
 func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
-	d := newDraft(virtualHostOf(obj, conn))
+	d := newDraft(virtualHostOf(obj, conn), conn.Version)
 	claim := topology.Claim{
 		Owner:      ownerOf(obj),
 		Connection: conn.Key,
@@ -80,10 +88,14 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		d.problem("kind", "%s is not a kind that declares something on a broker", quote(obj.KindName()))
 	}
 	claim.Policy.PartitionGrowth = d.partitionGrowth
+	claim.DeadLetters = d.deadLetters
 	claim.Warnings = d.warnings
 	claim.Want = d.wants
-	if len(d.problems) > 0 {
+	switch {
+	case len(d.problems) > 0:
 		claim.Invalid = &InvalidSpec{Problems: d.problems}
+	case d.lacking != "":
+		claim.Invalid = &topology.Error{Class: topology.ClassUnsupported, Reason: d.lacking}
 	}
 	return claim
 }

@@ -23,7 +23,7 @@ const (
 // what must stand before the queue does: a message that is rejected in between
 // would be lost.
 func (d *draft) deadLetter(q *v1alpha1.Queue, args topology.Arguments) []topology.ID {
-	spec := q.Spec.DeadLetter
+	spec := deadLetterOf(q)
 	d.deadLetterStrategy(q, args)
 	if !spec.Creates() {
 		d.deadLetterReference(spec, args)
@@ -48,6 +48,22 @@ func (d *draft) deadLetter(q *v1alpha1.Queue, args topology.Arguments) []topolog
 	return []topology.ID{dlx.ID(), dead.ID(), binding.ID()}
 }
 
+// deadLetterOf is the section with the default that a retry gives it.
+func deadLetterOf(q *v1alpha1.Queue) *v1alpha1.DeadLetter {
+	if q.Spec.DeadLetter == nil {
+		return &v1alpha1.DeadLetter{}
+	}
+	return q.Spec.DeadLetter
+}
+
+// deadQueueName is the name of the dead-letter queue, if one is created.
+func deadQueueName(q *v1alpha1.Queue) string {
+	if name := deadLetterOf(q).Queue; name != "" {
+		return name
+	}
+	return q.BrokerName() + deadLetterQueueSuffix
+}
+
 // deadLetterReference names an exchange that is declared elsewhere. It may come
 // later than the queue: the broker looks it up when a message dies.
 func (d *draft) deadLetterReference(spec *v1alpha1.DeadLetter, args topology.Arguments) {
@@ -66,7 +82,7 @@ func (d *draft) deadLetterReference(spec *v1alpha1.DeadLetter, args topology.Arg
 }
 
 func (d *draft) deadLetterExchange(q *v1alpha1.Queue) *topology.Exchange {
-	spec := q.Spec.DeadLetter
+	spec := deadLetterOf(q)
 	name := q.BrokerName() + deadLetterExchangeSuffix
 	if spec.Exchange != nil {
 		name = *spec.Exchange
@@ -88,11 +104,8 @@ func (d *draft) deadLetterExchange(q *v1alpha1.Queue) *topology.Exchange {
 }
 
 func (d *draft) deadLetterQueue(q *v1alpha1.Queue) *topology.Queue {
-	spec := q.Spec.DeadLetter
-	name := q.BrokerName() + deadLetterQueueSuffix
-	if spec.Queue != "" {
-		name = spec.Queue
-	}
+	spec := deadLetterOf(q)
+	name := deadQueueName(q)
 	if name == q.BrokerName() {
 		d.problem(deadLetterPath+".queue", "%s is this queue itself: name another queue", quote(name))
 	}
@@ -106,6 +119,7 @@ func (d *draft) deadLetterQueue(q *v1alpha1.Queue) *topology.Queue {
 	args := topology.Arguments{}
 	d.setMillis(args, "x-message-ttl", deadLetterPath+".messageTTL", spec.MessageTTL, 0)
 	setInteger(args, "x-max-length", spec.MaxLength)
+	d.deadLetters = topology.QueueID(d.virtualHost, name)
 	return &topology.Queue{
 		VirtualHost: d.virtualHost, Name: name, Type: string(queueType), Durable: true, Arguments: args,
 	}
@@ -114,7 +128,7 @@ func (d *draft) deadLetterQueue(q *v1alpha1.Queue) *topology.Queue {
 // deadLetterStrategy refuses the combinations in which RabbitMQ accepts
 // at-least-once and silently does at-most-once.
 func (d *draft) deadLetterStrategy(q *v1alpha1.Queue, args topology.Arguments) {
-	strategy := q.Spec.DeadLetter.Strategy
+	strategy := deadLetterOf(q).Strategy
 	if strategy == "" {
 		return
 	}

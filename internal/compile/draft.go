@@ -11,17 +11,23 @@ import (
 // draft is a claim in the making.
 type draft struct {
 	// virtualHost that the object lives in; without meaning on Kafka.
-	virtualHost     string
+	virtualHost string
+	// version of the broker; "" if it is not known.
+	version         string
 	partitionGrowth topology.PartitionGrowth
 
 	wants    []topology.Want
 	ids      map[topology.ID]struct{}
 	problems []Problem
 	warnings []string
+	// deadLetters is where dead letters end, if that is created; else zero.
+	deadLetters topology.ID
+	// lacking says what this version of the broker cannot do; "" if nothing.
+	lacking string
 }
 
-func newDraft(virtualHost string) *draft {
-	return &draft{virtualHost: virtualHost, ids: map[topology.ID]struct{}{}}
+func newDraft(virtualHost, version string) *draft {
+	return &draft{virtualHost: virtualHost, version: version, ids: map[topology.ID]struct{}{}}
 }
 
 // want adds the object that the custom resource is named for.
@@ -45,6 +51,12 @@ func (d *draft) add(w topology.Want) {
 // field: what is wrong, and what to write instead.
 func (d *draft) problem(path, format string, args ...any) {
 	d.problems = append(d.problems, Problem{Field: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// unsupported makes the claim one that this broker cannot serve, unless it is
+// invalid on every broker.
+func (d *draft) unsupported(path, format string, args ...any) {
+	d.lacking = path + ": " + fmt.Sprintf(format, args...)
 }
 
 // warn reports what is accepted and likely a mistake.

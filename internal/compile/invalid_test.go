@@ -19,6 +19,14 @@ func TestInvalid(t *testing.T) {
 		reason, manifest string
 		want             []string
 	}{
+		"Contract": {
+			reason:   "what never passed an API server is told here",
+			manifest: q("type: classic, consumer: {prefetch: 65536}, contract: {configMap: Orders_Contract}"),
+			want: []string{
+				`spec.contract.configMap: "Orders_Contract" is no name of a ConfigMap: write at most 253 lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit`,
+				"spec.consumer.prefetch: 65536 is not from 1 to 65535",
+			},
+		},
 		"CoveredArguments": {
 			reason:   "what a field covers is refused with the field's name, whatever its value",
 			manifest: q("type: quorum, arguments: {x-message-ttl: 1000, x-queue-type: classic, x-dead-letter-exchange: 7, x-dead-letter-routing-key: a, x-initial-cluster-size: 1}"),

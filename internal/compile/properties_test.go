@@ -3,10 +3,12 @@ package compile
 import (
 	"encoding/json"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"pgregory.net/rapid"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -46,6 +48,24 @@ var deadLetter = rapid.Custom(func(t *rapid.T) *v1alpha1.DeadLetter {
 	return d
 })
 
+var retries = rapid.Custom(func(t *rapid.T) *v1alpha1.Retry {
+	span := rapid.Map(rapid.SampledFrom([]time.Duration{-1, 0, 1, time.Millisecond, time.Second, 1500 * time.Millisecond, 2000 * time.Hour}),
+		func(d time.Duration) metav1.Duration { return metav1.Duration{Duration: d} })
+	r := &v1alpha1.Retry{
+		Strategy: rapid.SampledFrom([]v1alpha1.RetryStrategy{"", "Tiers", "Published", "Native"}).Draw(t, "strategy"),
+		Delays:   rapid.SliceOfN(span, 0, 3).Draw(t, "delays"),
+	}
+	if rapid.Bool().Draw(t, "has backoff") {
+		factor := intstr.Parse(rapid.SampledFrom([]string{"0", "1", "3", "1.5", ".5", "1.", "-1", "1e3", "101"}).Draw(t, "factor"))
+		r.Backoff = &v1alpha1.Backoff{Initial: span.Draw(t, "initial"), Factor: &factor}
+	}
+	if rapid.Bool().Draw(t, "has maxRetries") {
+		n := rapid.Int32Range(-1, 25).Draw(t, "maxRetries")
+		r.MaxRetries = &n
+	}
+	return r
+})
+
 var anyObject = rapid.Custom(func(t *rapid.T) v1alpha1.Object {
 	meta := metav1.ObjectMeta{Namespace: "n", Name: "a"}
 	sources := rapid.SliceOfN(source, 0, 4).Draw(t, "bindings")
@@ -71,6 +91,9 @@ var anyObject = rapid.Custom(func(t *rapid.T) v1alpha1.Object {
 		}}
 		if rapid.Bool().Draw(t, "has dead letters") {
 			q.Spec.DeadLetter = deadLetter.Draw(t, "dead letters")
+		}
+		if rapid.Bool().Draw(t, "has retry") {
+			q.Spec.Retry = retries.Draw(t, "retry")
 		}
 		return q
 	}

@@ -27,12 +27,19 @@ func queue(q *v1alpha1.Queue, d *draft) {
 		Arguments:   args,
 	}
 	d.want(wanted)
-	if spec.DeadLetter != nil {
+	switch {
+	case spec.Retry != nil:
+		wanted.After = d.retry(q, args)
+	case spec.DeadLetter != nil:
 		wanted.After = d.deadLetter(q, args)
 	}
 	d.fitting(spec.Type, args)
 	d.freeArguments(args, "spec", "spec.arguments", spec.Arguments, queueArguments)
 	d.warnUnknown("spec.arguments", spec.Arguments)
+	d.contract(q)
+	if consumer := spec.Consumer; consumer != nil && consumer.Prefetch != nil && (*consumer.Prefetch < 1 || *consumer.Prefetch > maxPrefetch) {
+		d.problem("spec.consumer.prefetch", "%d is not from 1 to %d", *consumer.Prefetch, maxPrefetch)
+	}
 	for i := range spec.Bindings {
 		d.bindings(index("spec.bindings", i), &spec.Bindings[i], topology.DestinationQueue, q.BrokerName())
 	}

@@ -31,12 +31,12 @@ func topic(t *v1alpha1.Topic, d *draft) {
 	if len(spec.Assignments) > 0 {
 		d.assignments(spec, wanted)
 	}
-	for _, key := range slices.Sorted(maps.Keys(spec.Config)) {
-		if key == "" {
-			d.problem("spec.config", "has an empty key: write the name of a topic config, such as retention.ms")
-		}
-	}
+	d.configKeys("spec.config", spec.Config)
 	d.want(wanted)
+	d.contract(t)
+	if spec.Retry != nil {
+		d.topicRetry(t, wanted)
+	}
 }
 
 // assignments say both how many partitions and how many replicas there are.

@@ -38,6 +38,8 @@ type broker struct {
 	mu       sync.Mutex
 	live     map[topology.ID]topology.Resource
 	messages map[topology.ID]int64
+	// unmeasured: depths are not told.
+	unmeasured bool
 	// hidden objects do not show in that many reads.
 	hidden map[topology.ID]int
 	// faults of an object, one for each attempt on it.
@@ -112,6 +114,14 @@ func (b *broker) Observe(_ context.Context, sel topology.Selection) (*topology.S
 	for _, id := range sel.Usage {
 		if b.live[id] != nil {
 			live.Usage[id] = b.usage(id)
+		}
+	}
+	for _, id := range sel.Depths {
+		if b.live[id] != nil && !b.unmeasured {
+			if live.Depths == nil {
+				live.Depths = map[topology.ID]topology.Depth{}
+			}
+			live.Depths[id] = topology.Depth{Messages: b.messages[id]}
 		}
 	}
 	if b.observing != nil {

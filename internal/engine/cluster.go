@@ -30,6 +30,8 @@ type Cluster struct {
 	dirty    map[topology.OwnerKey]struct{}
 	waiting  map[topology.ID]map[topology.OwnerKey]struct{}
 	settling map[topology.ID]settlement
+	// draining: what living owners declare no longer, and that is not empty.
+	draining map[topology.ID]*drain
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
@@ -53,6 +55,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		dirty:    map[topology.OwnerKey]struct{}{},
 		waiting:  map[topology.ID]map[topology.OwnerKey]struct{}{},
 		settling: map[topology.ID]settlement{},
+		draining: map[topology.ID]*drain{},
 		written:  map[topology.ID]time.Time{},
 		sweeps:   map[topology.ConnectionKey]time.Time{},
 	}

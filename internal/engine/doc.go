@@ -10,6 +10,8 @@
 //	waves, write-ahead, read-back    execute.go
 //	when a failed object is retried  ledger.go
 //	what an owner is told            verdict.go
+//	what is declared no longer       drain.go
+//	how much queues hold             depths.go
 //	the ports to the outside         ports.go
 //
 // The engine knows neither Kubernetes nor a broker's protocol.

@@ -89,11 +89,17 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 			revisit = append(revisit, id)
 		}
 	}
+	for id, d := range c.draining {
+		if !now.Before(d.due) {
+			revisit = append(revisit, id)
+		}
+	}
 	for _, id := range revisit {
 		owners := c.concerned(id)
 		if len(owners) == 0 {
 			c.ledger.clear(id)
 			delete(c.settling, id)
+			delete(c.draining, id)
 		}
 		for _, key := range owners {
 			if c.through(key, connection) {
@@ -130,6 +136,9 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 			note(id, s.since.Add(settleTime))
 		}
 	}
+	for id, d := range c.draining {
+		note(id, d.due)
+	}
 	return first, found
 }
 
@@ -152,7 +161,7 @@ func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
 		return nil, err
 	}
 	taken := c.startSweep(s.Connection)
-	live, err := s.Broker.Observe(ctx, topology.Selection{All: true})
+	live, err := s.Broker.Observe(ctx, topology.Selection{All: true, Depths: c.depthsToRead(s.Connection)})
 	if err != nil {
 		c.endSweep(s.Connection)
 		return nil, err
@@ -162,6 +171,10 @@ func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
 		took: c.clock().Sub(taken), rest: c.Owners(s.Connection),
 	}, nil
 }
+
+// Depths are what the queues that Warrener owns, and the topics for dead
+// letters, held when the broker was read; as far as it told.
+func (s *Sweep) Depths() map[topology.ID]topology.Depth { return s.live.Depths }
 
 // Done tells whether no slice is left.
 func (s *Sweep) Done() bool { return len(s.rest) == 0 }
@@ -281,6 +294,8 @@ type draft struct {
 	claims map[topology.OwnerKey]*topology.Claim
 	// tries has the fingerprint of each step.
 	tries map[topology.ID]string
+	// depths as the snapshot of a sweep has them.
+	depths map[topology.ID]topology.Depth
 }
 
 // endsSomething tells whether the plan takes away what a departed owner had.
@@ -365,6 +380,7 @@ func (c *Cluster) compute(owners []topology.OwnerKey, focus []topology.ID, live 
 		Plan:   plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet}),
 		claims: map[topology.OwnerKey]*topology.Claim{},
 		tries:  map[topology.ID]string{},
+		depths: live.Depths,
 	}
 	for _, key := range owners {
 		p.claims[key] = c.world.Claim(key)

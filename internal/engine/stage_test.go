@@ -205,6 +205,10 @@ func wants(resources ...topology.Resource) option {
 	}
 }
 
+func shares(r topology.Resource) option {
+	return func(c *topology.Claim) { c.Want = append(c.Want, topology.Want{Resource: r, Shareable: true}) }
+}
+
 func generation(n int64) option { return func(c *topology.Claim) { c.Owner.Generation = n } }
 
 func through(k topology.ConnectionKey) option {

@@ -23,6 +23,11 @@ type Verdict struct {
 	Message   string
 	// Drift describes differences that are reported and not corrected.
 	Drift []string
+	// Draining describes what the owner declares no longer and that still holds
+	// messages: it goes when it is empty.
+	Draining []string
+	// DeadLetters of the owner.
+	DeadLetters DeadLetters
 	// Warnings: accepted, but likely a mistake.
 	Warnings []string
 	// Owns lists what the owner has in the inventory, sorted.
@@ -57,6 +62,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 	defer c.state.Unlock()
 	problems := map[topology.OwnerKey][]problem{}
 	drift := map[topology.OwnerKey][]string{}
+	draining := c.noteDraining(owners, p.Plan)
 	for _, held := range p.Held {
 		report.Held[held.Reason]++
 		switch held.Reason {
@@ -91,14 +97,19 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 	for _, key := range owners {
 		// One that was replaced meanwhile is dirty: a pass of its own will tell.
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
-			report.Verdicts = append(report.Verdicts, c.verdict(claim, problems[key], drift[key]))
+			v := c.verdict(claim, problems[key], drift[key])
+			v.Draining = draining[key]
+			v.DeadLetters = deadLettersOf(claim, p.depths)
+			report.Verdicts = append(report.Verdicts, v)
 		}
 	}
 }
 
-// isPending: a deletion that is merely under way is nobody's problem.
+// isPending: a deletion that is merely under way, or that a message came in
+// between, is nobody's problem.
 func (x *execution) isPending(step topology.Step) bool {
-	return topology.ClassOf(x.failed[step.ID]) == topology.ClassPending
+	class := topology.ClassOf(x.failed[step.ID])
+	return class == topology.ClassPending || class == topology.ClassInUse
 }
 
 func (c *Cluster) verdict(claim *topology.Claim, problems []problem, drift []string) Verdict {

@@ -22,8 +22,8 @@ var (
 )
 
 // Observe implements topology.Observer: one request for the topics, one for
-// moving replicas, one per configsPerRequest topics for their config, and what
-// Usage needs. A topic created a moment ago may be absent still: brokers learn
+// moving replicas, one per configsPerRequest topics for their config, two per
+// broker for Depths, and what Usage needs. A topic created a moment ago may be absent still: brokers learn
 // of it one by one.
 //
 // With Selection.All, topics that the user may not describe are left out by the
@@ -70,6 +70,7 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 	for name, use := range b.readUsage(ctx, found, usageOf) {
 		snapshot.Usage[topology.TopicID(name)] = use.Usage
 	}
+	snapshot.Depths = b.readDepths(ctx, found, topicNames(selection.Depths))
 	return snapshot, nil
 }
 

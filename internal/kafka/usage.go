@@ -52,6 +52,25 @@ func (b *Broker) readUsage(ctx context.Context, found map[string]metadataTopic, 
 	return used
 }
 
+// readDepths counts messages only. What cannot be read is left out, topics that
+// were not observed among it.
+func (b *Broker) readDepths(ctx context.Context, found map[string]metadataTopic, names []string) map[topology.ID]topology.Depth {
+	used := make(map[string]usage, len(names))
+	for _, name := range names {
+		if _, ok := found[name]; ok {
+			used[name] = usage{}
+		}
+	}
+	b.countMessages(ctx, found, used)
+	depths := make(map[topology.ID]topology.Depth, len(used))
+	for name, use := range used {
+		if use.why == nil {
+			depths[topology.TopicID(name)] = topology.Depth{Messages: use.Messages, Consumers: topology.UnknownCount}
+		}
+	}
+	return depths
+}
+
 // countMessages asks the leader of every partition for both ends of the log.
 func (b *Broker) countMessages(ctx context.Context, found map[string]metadataTopic, used map[string]usage) {
 	for leader, topics := range byLeader(found, used) {

@@ -135,15 +135,32 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			id, id.Kind, topology.DescribeChanges(changes), id.Kind))
 	}
 	if i := slices.IndexFunc(changes, func(c topology.Change) bool { return c.Path == topology.PathPartitions }); i >= 0 {
-		if why := b.mayGrow(id, d.winner.Policy.PartitionGrowth); why != "" {
+		if why := b.mayGrow(id, d); why != "" {
 			return hold(PartitionGrowthRefused, fmt.Sprintf("%s: %s: %s", id, changes[i], why))
 		}
 	}
 	return false
 }
 
-// mayGrow tells why partitions may not be added; "" if they may.
-func (b *builder) mayGrow(id topology.ID, policy topology.PartitionGrowth) string {
+// mayGrow tells why partitions may not be added; "" if they may. A topic that
+// serves another grows with it: whoever publishes to the same partition there
+// must find it.
+func (b *builder) mayGrow(id topology.ID, d decision) string {
+	want, policy := d.want.Resource.(*topology.Topic), d.winner.Policy.PartitionGrowth
+	if want.Follows == "" {
+		return b.mayMoveKeys(id, policy)
+	}
+	leader := topology.TopicID(want.Follows)
+	live, _ := b.in.Live.Look(leader)
+	if found, ok := live.(*topology.Topic); ok && found.Partitions < want.WantedPartitions() {
+		if why := b.mayMoveKeys(leader, policy); why != "" {
+			return fmt.Sprintf("it grows with %s, which does not: %s", leader, why)
+		}
+	}
+	return ""
+}
+
+func (b *builder) mayMoveKeys(id topology.ID, policy topology.PartitionGrowth) string {
 	const risk = "more partitions move keys to other partitions and end per-key ordering"
 	switch policy {
 	case topology.GrowAlways:

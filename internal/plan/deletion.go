@@ -20,6 +20,9 @@ type ending struct {
 	// inner bindings are the wiring between the objects of one claim; the
 	// others feed it from outside.
 	inner bool
+	// successor is the binding that takes the place of this one, and that must
+	// not stand beside it.
+	successor topology.ID
 	// standing, and in half a sentence why; caused is the part of it that comes
 	// of this object and of no other.
 	standing, caused standing
@@ -50,8 +53,10 @@ func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 	for _, key := range entry.Owners {
 		policy := gentler(entry.Deletion, topology.Delete)
 		if claim := b.in.World.Claim(key); claim != nil {
+			// What is taken out of a resource is an edit: deletionPolicy is about
+			// the end of the resource. It destroys no message.
 			e.shrunk = true
-			policy = claim.Policy.Deletion
+			policy = topology.DeleteIfUnused
 		} else if last, witnessed := b.in.World.departed[key]; witnessed {
 			policy = last.Deletion
 		} else if policy == topology.Delete {
@@ -62,12 +67,9 @@ func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 	}
 	switch {
 	case e.shrunk && id.Kind == topology.KindBinding:
-		// A binding taken out of a list is an edit: deletionPolicy is about the
-		// end of the resource.
 		e.policy = topology.Delete
-	case e.shrunk || len(entry.Owners) == 0:
-		// So is a field taken out; it destroys no message.
-		e.policy = gentler(e.policy, topology.DeleteIfUnused)
+	case len(entry.Owners) == 0:
+		e.policy = topology.DeleteIfUnused
 	}
 	return e
 }
@@ -99,12 +101,13 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 	}
 	ids := slices.SortedFunc(maps.Keys(endings), topology.ID.Compare)
 	around := b.look(ids)
+	b.findSuccessors(ids, endings)
 	for _, id := range ids {
 		e := endings[id]
 		if e.presence == topology.Unknown {
 			e.raise(waits, fmt.Sprintf("it cannot be read: %v", b.in.Live.UnreadReason(id)))
 			e.caused = waits
-		} else if e.shrunk {
+		} else if e.shrunk && e.successor == (topology.ID{}) {
 			b.makeBeforeBreak(e, around)
 		}
 	}
@@ -112,6 +115,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 	for again := true; again; {
 		again = b.checkUse(ids, endings, around)
 		again = spread(ids, endings) || again
+		again = keepDrains(ids, endings) || again
 	}
 	going := goingByOwner(ids, endings)
 	for _, id := range ids {
@@ -127,6 +131,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 			b.leave(e)
 		}
 	}
+	b.succeed(ids, endings)
 	b.settle(ids, endings)
 }
 
@@ -139,7 +144,15 @@ func (b *builder) leave(e *ending) {
 	if e.standing == stays {
 		reason, note = LeftBehind, e.why
 	}
-	b.holdFor(e.entry.Owners, Held{ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.why)})
+	held := Held{ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.why)}
+	if e.drains() {
+		held.Drains, held.Messages = true, b.in.Live.Usage[id].Messages
+		held.Message = fmt.Sprintf("%s is declared no longer and goes when it is empty: %s", id, e.why)
+		if held.Messages > 0 {
+			held.Message = fmt.Sprintf("%s is declared no longer and goes when it is empty: it holds %d messages", id, held.Messages)
+		}
+	}
+	b.holdFor(e.entry.Owners, held)
 	if e.entry.LeftBehind != note {
 		e.entry.LeftBehind = note
 		b.records[id] = e.entry

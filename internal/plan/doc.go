@@ -30,6 +30,7 @@
 //	present         no         yes                   held: AdoptionRefused; adoptionPolicy: Always goes on as if owned
 //	unreadable      any        –                     held: AccessDenied
 //	present         no claim   –                     deleted by the last owner's policy, or left behind
+//	present         no longer  –                     deleted once it is unused, whatever the policy: it drains
 //	absent          no claim   –                     forgotten
 //
 // # How it goes
@@ -44,5 +45,5 @@
 //
 // Files: world.go (the input, indexed), ownership.go (the first table),
 // convergence.go (the second), deletion.go and usage.go (its last rows),
-// order.go (waves).
+// drain.go (what an edit takes out), order.go (waves).
 package plan

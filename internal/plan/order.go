@@ -13,7 +13,7 @@ func (b *builder) waves() [][]topology.Step {
 	levels := map[topology.ID]int{}
 	for _, id := range b.stepIDs() {
 		step := b.steps[id]
-		if step.Verb == topology.VerbDelete {
+		if step.Verb == topology.VerbDelete && !b.early[id] {
 			deletes = place(deletes, b.deletes[id], *step)
 		} else {
 			builds = place(builds, b.level(id, levels), *step)
@@ -30,7 +30,7 @@ func (b *builder) level(id topology.ID, levels map[topology.ID]int) int {
 	levels[id] = 0 // ends a cycle, which no broker object can form
 	level := 0
 	for _, need := range b.steps[id].Requires {
-		if step := b.steps[need]; step != nil && step.Verb != topology.VerbDelete {
+		if step := b.steps[need]; step != nil && (step.Verb != topology.VerbDelete || b.early[need]) {
 			level = max(level, b.level(need, levels)+1)
 		}
 	}

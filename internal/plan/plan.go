@@ -49,7 +49,11 @@ const (
 	PartitionGrowthRefused Reason = "PartitionGrowthRefused"
 	Drifted                Reason = "Drifted"
 	Unreadable             Reason = "AccessDenied"
-	// LeftBehind and Deleting concern objects whose owner is gone.
+	// Unsupported claims are invalid on this version of the broker: their
+	// Invalid is a *topology.Error of ClassUnsupported.
+	Unsupported Reason = "UnsupportedByBroker"
+	// LeftBehind and Deleting concern objects whose owner is gone, or declares
+	// them no longer; see Held.Drains.
 	LeftBehind Reason = "LeftBehind"
 	Deleting   Reason = "Deleting"
 )
@@ -75,6 +79,11 @@ type Held struct {
 	Winner topology.OwnerKey
 	// Missing is what a Blocked object waits for.
 	Missing topology.ID
+	// Drains says that the owner is there and that the object, a queue or topic
+	// that it declares no longer, goes when it is empty. Messages is what it
+	// holds now, and stands in the Message.
+	Drains   bool
+	Messages int64
 }
 
 // Input is what a plan is computed from.
@@ -117,6 +126,7 @@ func Compute(in Input) *Plan {
 		plan:    &Plan{},
 		steps:   map[topology.ID]*topology.Step{},
 		deletes: map[topology.ID]int{},
+		early:   map[topology.ID]bool{},
 		records: map[topology.ID]topology.Entry{},
 		held:    map[topology.ID]Held{},
 		losers:  map[topology.ID][]Held{},
@@ -141,6 +151,7 @@ func Compute(in Input) *Plan {
 		}
 	}
 	b.blockOnMissing()
+	b.holdMisled()
 	b.end(ended)
 	b.plan.Waves = b.waves()
 	b.finish()
@@ -154,6 +165,8 @@ type builder struct {
 	steps map[topology.ID]*topology.Step
 	// deletes has the wave of each delete, counted from the first of them.
 	deletes map[topology.ID]int
+	// early deletes stand among the creates; see succeed.
+	early   map[topology.ID]bool
 	records map[topology.ID]topology.Entry
 	// held by object, of those that have a winner: dependents look here.
 	held map[topology.ID]Held
@@ -206,6 +219,8 @@ func (b *builder) holdWholeClaims(focus []topology.ID) {
 		reason := Invalid
 		if _, ok := errors.AsType[*NotPermitted](claim.Invalid); ok {
 			reason = RefNotPermitted
+		} else if topology.ClassOf(claim.Invalid) == topology.ClassUnsupported {
+			reason = Unsupported
 		}
 		b.hold(Held{Owner: key, Reason: reason, Message: claim.Invalid.Error()})
 	}

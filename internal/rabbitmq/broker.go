@@ -55,6 +55,8 @@ type Broker struct {
 	options  Options
 	endpoint *url.URL
 	base     http.RoundTripper
+	// recent consumers, for depths.
+	recent recentReaders
 }
 
 var (

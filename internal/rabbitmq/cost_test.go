@@ -44,14 +44,15 @@ func TestRequestsOfAnObservation(t *testing.T) {
 			selection topology.Selection
 			most      int
 		}{
-			"everything":            {reason: "whatever there is", selection: topology.Selection{All: true}, most: 6},
-			"everything with usage": {reason: "whatever there is", selection: topology.Selection{All: true, Usage: append(ids(all), topology.VirtualHostID(vh), topology.VirtualHostID(other))}, most: 9},
-			"one":                   {reason: "itself", selection: topology.Selection{IDs: ids(all[:1])}, most: 1},
-			"one missing":           {reason: "and whether it would be seen", selection: topology.Selection{IDs: []topology.ID{missing}}, most: 2},
-			"one missing of two":    {reason: "the other proves the view", selection: topology.Selection{IDs: append(ids(all[:1]), missing)}, most: 2},
-			"a dozen":               {reason: "one each", selection: topology.Selection{IDs: ids(all[:12])}, most: 12},
-			"all of them":           {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: 2},
-			"virtual hosts":         {reason: "two listings", selection: topology.Selection{IDs: []topology.ID{topology.VirtualHostID(vh), topology.VirtualHostID(other)}}, most: 2},
+			"everything":             {reason: "whatever there is", selection: topology.Selection{All: true}, most: 6},
+			"everything with usage":  {reason: "whatever there is", selection: topology.Selection{All: true, Usage: append(ids(all), topology.VirtualHostID(vh), topology.VirtualHostID(other))}, most: 9},
+			"everything with depths": {reason: "totals and consumers", selection: topology.Selection{All: true, Depths: ids(all)}, most: 8},
+			"one":                    {reason: "itself", selection: topology.Selection{IDs: ids(all[:1])}, most: 1},
+			"one missing":            {reason: "and whether it would be seen", selection: topology.Selection{IDs: []topology.ID{missing}}, most: 2},
+			"one missing of two":     {reason: "the other proves the view", selection: topology.Selection{IDs: append(ids(all[:1]), missing)}, most: 2},
+			"a dozen":                {reason: "one each", selection: topology.Selection{IDs: ids(all[:12])}, most: 12},
+			"all of them":            {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: 2},
+			"virtual hosts":          {reason: "two listings", selection: topology.Selection{IDs: []topology.ID{topology.VirtualHostID(vh), topology.VirtualHostID(other)}}, most: 2},
 		} {
 			since := time.Now()
 			snapshot := observe(t, through, tc.selection)

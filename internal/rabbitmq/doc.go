@@ -11,6 +11,7 @@
 //	which requests a selection costs       observe.go
 //	why absence is not always absence      sight.go
 //	what a deletion would destroy          usage.go
+//	what queues hold, for people to watch  depth.go
 //	how a wave of steps runs               apply.go
 //	one kind of object, read and written   virtualhost.go exchange.go queue.go binding.go
 //

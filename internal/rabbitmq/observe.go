@@ -14,7 +14,8 @@ import (
 const maxTargeted = 24
 
 // Observe implements topology.Observer. Everything costs six requests whatever
-// there is, with usage of queues and exchanges up to nine; few objects cost a
+// there is, with depths of queues seven or eight, with usage of queues and exchanges up to
+// nine, depths included; few objects cost a
 // request each (a virtual host two, two bindings between the same ends one),
 // and one to four more if objects are missing.
 func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*topology.Snapshot, error) {
@@ -31,7 +32,10 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 			return nil, b.classify("read usage", topology.ID{}, err)
 		}
 	}
-	return &topology.Snapshot{Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used}, nil
+	o.depths(ctx)
+	return &topology.Snapshot{
+		Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used, Depths: o.depth,
+	}, nil
 }
 
 // observation is one call of Observe.
@@ -40,6 +44,11 @@ type observation struct {
 	selection topology.Selection
 	found     *collector
 	used      map[topology.ID]topology.Usage
+	depth     map[topology.ID]topology.Depth
+	// queues is what usage has read of the queues in the virtual host queuesOf,
+	// "" for the cluster; nil if it has read none.
+	queues   map[topology.ID]queueUsage
+	queuesOf string
 }
 
 func (o *observation) all(ctx context.Context) error {

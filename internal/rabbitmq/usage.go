@@ -71,25 +71,34 @@ type wireConsumer struct {
 // the cluster if it is "": two requests. The totals listing has no consumers,
 // and that of single queues has no totals on 3.10 and lies for seconds on all.
 func (b *Broker) queueUsage(c call, virtualHost string) (map[topology.ID]queueUsage, error) {
-	c = c.within(listingFactor * b.options.Timeout)
-	scope := ""
-	if virtualHost != "" {
-		scope = "/" + join(virtualHost)
-	}
 	// Consumers first: one that took the last message and left would else be
 	// seen nowhere.
+	readers, err := b.readers(c, virtualHost)
+	if err != nil {
+		return nil, err
+	}
+	return b.totals(c, virtualHost, readers)
+}
+
+// readers counts the consumers of each queue that has any.
+func (b *Broker) readers(c call, virtualHost string) (map[topology.ID]int64, error) {
 	var consumers []wireConsumer
-	if err := c.get("consumers"+scope, &consumers); err != nil {
+	if err := c.within(listingFactor*b.options.Timeout).get("consumers"+scopePath(virtualHost), &consumers); err != nil {
 		return nil, err
 	}
-	var totals []wireTotals
-	const exact = "?disable_stats=true&enable_queue_totals=true&columns=name,vhost,type,messages,messages_unacknowledged"
-	if err := c.get("queues"+scope+exact, &totals); err != nil {
-		return nil, err
-	}
-	readers := map[topology.ID]int64{}
+	out := map[topology.ID]int64{}
 	for _, consumer := range consumers {
-		readers[topology.QueueID(consumer.Queue.VirtualHost, consumer.Queue.Name)]++
+		out[topology.QueueID(consumer.Queue.VirtualHost, consumer.Queue.Name)]++
+	}
+	return out, nil
+}
+
+// totals reads what queues hold, and adds who reads them.
+func (b *Broker) totals(c call, virtualHost string, readers map[topology.ID]int64) (map[topology.ID]queueUsage, error) {
+	const exact = "?disable_stats=true&enable_queue_totals=true&columns=name,vhost,type,messages,messages_unacknowledged"
+	var totals []wireTotals
+	if err := c.within(listingFactor*b.options.Timeout).get("queues"+scopePath(virtualHost)+exact, &totals); err != nil {
+		return nil, err
 	}
 	out := make(map[topology.ID]queueUsage, len(totals))
 	for _, t := range totals {
@@ -101,6 +110,13 @@ func (b *Broker) queueUsage(c call, virtualHost string) (map[topology.ID]queueUs
 		out[id] = u
 	}
 	return out, nil
+}
+
+func scopePath(virtualHost string) string {
+	if virtualHost == "" {
+		return ""
+	}
+	return "/" + join(virtualHost)
 }
 
 // bindingsOf lists the bindings that have the exchange as source or
@@ -183,6 +199,7 @@ func (o *observation) queueUsages(ids []topology.ID, put putUsage) []task {
 	for _, host := range scopes(ids, 1) {
 		tasks = append(tasks, func(c call) error {
 			found, err := o.broker.queueUsage(c, host)
+			o.queues, o.queuesOf = found, host // the only task of its kind
 			for _, id := range ids {
 				if u, ok := found[id]; ok {
 					put(id, u.usage())

@@ -25,6 +25,17 @@ type Binding struct {
 	// only. One ID can have several: int16, int32 and int64 arguments make
 	// different bindings that read the same.
 	PropertiesKeys []string
+	// Alone, of wanted bindings: there may be no moment with two bindings of
+	// this source, key and arguments, which would copy messages. So the one
+	// whose place it takes goes before it comes, and the source must have an
+	// alternate exchange for what is routed in between.
+	Alone bool
+}
+
+// SameRoute tells whether two bindings take the same messages from a source.
+func (b *Binding) SameRoute(other *Binding) bool {
+	return b.VirtualHost == other.VirtualHost && b.Source == other.Source &&
+		b.RoutingKey == other.RoutingKey && b.Arguments.Canonical() == other.Arguments.Canonical()
 }
 
 // ID implements Resource. The name is readable and unambiguous:

@@ -49,6 +49,9 @@ type Claim struct {
 	// Settled says that this generation has been converged before, so that a
 	// difference is drift and not an edit.
 	Settled bool
+	// DeadLetters is the queue or topic for dead letters that this claim wants;
+	// zero if none.
+	DeadLetters ID
 	// Warnings are for the owner's status: accepted, but likely a mistake.
 	Warnings []string
 }

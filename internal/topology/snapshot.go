@@ -13,6 +13,8 @@ type Snapshot struct {
 	Selection Selection
 	// Usage of the objects that Selection.Usage named; absent if unknown.
 	Usage map[ID]Usage
+	// Depths of the objects that Selection.Depths named; absent if unknown.
+	Depths map[ID]Depth
 }
 
 // Selection says what to observe.
@@ -23,6 +25,22 @@ type Selection struct {
 	IDs []ID
 	// Usage asks, of these objects, also whether they are in use.
 	Usage []ID
+	// Depths asks how much these queues and topics hold. Unlike usage, no
+	// deletion is decided by it, and that it cannot be read is no error.
+	Depths []ID
+}
+
+// UnknownCount is a count that the broker does not tell.
+const UnknownCount = -1
+
+// Depth is how much a queue or topic holds, and who reads it, for people to
+// watch: it may be some seconds old.
+type Depth struct {
+	// Messages, unacknowledged ones included; for a topic an upper bound (end
+	// offset - start offset). UnknownCount for streams.
+	Messages int64
+	// Consumers of a queue; UnknownCount for topics.
+	Consumers int64
 }
 
 // Usage is what a deletion would destroy.

@@ -28,6 +28,9 @@ type Topic struct {
 	Hidden []string
 	// TopicID is the broker's UUID of a live topic, as text.
 	TopicID string
+	// Follows, of a wanted topic, names the topic that it serves: it may grow
+	// whenever that one may.
+	Follows string
 
 	// released config keys are to be unset; see Partial.
 	released []string

@@ -1,0 +1,72 @@
+package engine
+
+import (
+	"slices"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// What drains is looked at soon, and less and less often while it holds what it
+// held: a dead-letter queue that nobody reads stays as it is for days.
+const (
+	firstDrainLook   = 3 * time.Second
+	longestDrainLook = 30 * time.Second
+	// drainNews is how long a count is told before a newer one is: a status is
+	// not for watching numbers.
+	drainNews = 10 * time.Second
+)
+
+// drain is one object that is declared no longer and not empty yet.
+type drain struct {
+	messages int64
+	due      time.Time
+	wait     time.Duration
+	// told is what statuses say, since when.
+	told  string
+	since time.Time
+}
+
+// noteDraining lists what drains for each owner, and when to look again. The
+// caller holds c.state.
+func (c *Cluster) noteDraining(owners []topology.OwnerKey, p *plan.Plan) map[topology.OwnerKey][]string {
+	now := c.clock()
+	out := map[topology.OwnerKey][]string{}
+	noted := map[topology.ID]bool{}
+	for _, held := range p.Held {
+		if !held.Drains {
+			continue
+		}
+		if !noted[held.ID] {
+			noted[held.ID] = true
+			c.look(held, now)
+		}
+		out[held.Owner] = append(out[held.Owner], c.draining[held.ID].told)
+	}
+	for id := range c.draining {
+		entry, owned := c.world.Entry(id)
+		decided := slices.ContainsFunc(entry.Owners, func(key topology.OwnerKey) bool { return slices.Contains(owners, key) })
+		if !owned || decided && !noted[id] {
+			delete(c.draining, id)
+		}
+	}
+	return out
+}
+
+func (c *Cluster) look(held plan.Held, now time.Time) {
+	d := c.draining[held.ID]
+	switch {
+	case d == nil:
+		d = &drain{wait: firstDrainLook, told: held.Message, since: now}
+		c.draining[held.ID] = d
+	case d.messages != held.Messages:
+		d.wait = firstDrainLook
+	case !now.Before(d.due):
+		d.wait = min(2*d.wait, longestDrainLook)
+	}
+	if now.Sub(d.since) >= drainNews && d.told != held.Message {
+		d.told, d.since = held.Message, now
+	}
+	d.messages, d.due = held.Messages, now.Add(d.wait)
+}
