@@ -104,8 +104,7 @@ func consume(t testing.TB, broker *harness.RabbitMQ, virtualHost, queue string, 
 	}
 }
 
-func ack(delivery amqp.Delivery, _ int) error    { return delivery.Ack(false) }
-func reject(delivery amqp.Delivery, _ int) error { return delivery.Reject(false) }
+func ack(delivery amqp.Delivery, _ int) error { return delivery.Ack(false) }
 
 // letter is a message on its way.
 type letter struct {
@@ -121,18 +120,18 @@ func plain(exchange, key, body string) letter {
 // it returns those that it did not take.
 func send(t testing.TB, channel *amqp.Channel, letters ...letter) (refused []string) {
 	t.Helper()
-	confirmations := make([]*amqp.DeferredConfirmation, len(letters))
-	for i, l := range letters {
+	var confirmations []*amqp.DeferredConfirmation
+	for _, l := range letters {
 		l.DeliveryMode = amqp.Persistent
-		var err error
-		confirmations[i], err = channel.PublishWithDeferredConfirmWithContext(t.Context(), l.exchange, l.key, false, false, l.Publishing)
+		confirmation, err := channel.PublishWithDeferredConfirmWithContext(t.Context(), l.exchange, l.key, false, false, l.Publishing)
 		must(t, err)
+		confirmations = append(confirmations, confirmation)
 	}
-	for i, confirmation := range confirmations {
-		ok, err := confirmation.WaitContext(t.Context())
+	for i, l := range letters {
+		ok, err := confirmations[i].WaitContext(t.Context())
 		must(t, err)
 		if !ok {
-			refused = append(refused, string(letters[i].Body))
+			refused = append(refused, string(l.Body))
 		}
 	}
 	return refused

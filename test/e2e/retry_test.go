@@ -33,7 +33,7 @@ func TestRetryTimeline(t *testing.T) {
 		t.Cleanup(func() {
 			data, err := drawn.json()
 			must(t, err)
-			must(t, os.WriteFile(path, data, 0o600))
+			must(t, os.WriteFile(path, data, 0o600)) //nolint:gosec // whoever runs the test says where
 		})
 	}
 	onRabbitMQ(t, func(t *testing.T, s *scene) {
