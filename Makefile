@@ -21,7 +21,7 @@ kind-demo: ## The same in a kind cluster, for machines with Docker
 	@hack/kind-demo.sh up
 
 ##@ Check it
-.PHONY: test test-long test-env-up test-env-down bench lint lint-rules verify
+.PHONY: test test-long test-env-up test-env-down bench timelines lint lint-rules verify
 test: ## Every test, with real brokers: at most 35 minutes on 2 cores. KEEP=1, PACKAGES=./internal/plan, TESTFLAGS='-run Name'
 	@hack/with-testenv.sh hack/test.sh $(PACKAGES)
 test-long: ## The same with the full soak versions
@@ -34,6 +34,10 @@ test-env-down: ## End them
 bench: ## Measure, and write the figures into docs/benchmarks.md
 	@WARRENER_BENCH_WRITE=1 WARRENER_REQUIRE_PARTS=1 WARRENER_TEST_KUBERNETES=$(KUBERNETES_VERSION) \
 	  hack/with-testenv.sh go test ./test/scale -run '^$$' -bench . -benchtime 1x -timeout 60m -v
+timelines: ## Measure the retry timelines, and draw them into docs/
+	@WARRENER_TIMELINE_OUT=$(CURDIR)/docs/retry-timelines.json WARRENER_REQUIRE_PARTS=1 \
+	  hack/with-testenv.sh go test ./test/e2e -run '^TestRetryTimeline$$' -count 1
+	@go run ./hack/timelines docs/retry-timelines.json docs/retry-timelines.svg
 lint: lint-rules ## golangci-lint with .golangci.yml
 	@"$$(hack/tools.sh golangci-lint)" run --allow-parallel-runners --timeout 20m
 lint-rules: ## Are the import rules of the linter alive? Each must refuse a forbidden import
