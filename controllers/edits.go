@@ -92,6 +92,9 @@ func (r *Registry) takeIn(ctx context.Context, s *session, c v1alpha1.Connection
 // takeOut removes the claim of an object that is gone, or that names another
 // connection now. The policy that counts is the one of its final state.
 func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Cluster, owner topology.OwnerKey, end *departure) error {
+	if known := cluster.Claim(owner); known != nil && known.Connection != s.key && known.Connection != (topology.ConnectionKey{}) {
+		return nil // it lives on, through another connection to the same cluster
+	}
 	witnessed := end != nil && end.last != nil
 	if witnessed {
 		last, err := r.claim(ctx, end.last, nil, s)
@@ -100,9 +103,7 @@ func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Clus
 		}
 		cluster.SetClaim(last)
 	}
-	if claim := cluster.Claim(owner); claim == nil || claim.Connection == s.key {
-		cluster.RemoveClaim(owner, witnessed)
-	}
+	cluster.RemoveClaim(owner, witnessed)
 	r.status.forget(owner)
 	return nil
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -149,7 +150,10 @@ func (s *session) stillThere(ctx context.Context, broker adapter, cluster *engin
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cluster == cluster && s.clusterID != who.clusterID {
+	if s.cluster != cluster {
+		return fmt.Errorf("%s has come to reach another cluster in the middle of a pass", s.key)
+	}
+	if s.clusterID != who.clusterID {
 		return &changedCluster{was: s.clusterID, is: who.clusterID}
 	}
 	return nil

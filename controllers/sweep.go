@@ -225,6 +225,9 @@ func (r *Registry) lingering(s *session) reconcile.Result {
 	if rest > 0 {
 		return reconcile.Result{RequeueAfter: rest}
 	}
+	if cluster := s.attached(); cluster != nil {
+		cluster.Forsake(s.key) // their end would not be heard of any more
+	}
 	r.drop(s)
 	return reconcile.Result{}
 }

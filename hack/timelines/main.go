@@ -46,7 +46,7 @@ func main() {
 }
 
 func run(data, picture string) error {
-	raw, err := os.ReadFile(data)
+	raw, err := os.ReadFile(data) //nolint:gosec // the file that the user names
 	if err != nil {
 		return err
 	}

@@ -331,3 +331,16 @@ func (c *Cluster) Absent() []topology.OwnerKey {
 	defer c.state.Unlock()
 	return c.world.Absent()
 }
+
+// Forsake forgets the claims that came over a connection, which is gone for
+// good; what they own stays on the books. Whoever is still there is claimed for
+// anew when the connection returns.
+func (c *Cluster) Forsake(connection topology.ConnectionKey) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	for _, key := range c.world.Claims() {
+		if c.world.Claim(key).Connection == connection {
+			c.removeClaim(key, false)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,14 +23,72 @@ func TestMakeBeforeBreak(t *testing.T) {
 	s.set(cr("shop/q", wants(queue("q"), after), generation(2)))
 	s.edits()
 	check(t, "the old binding stays while the new one is not there", []string{
-		"books: + binding shop/x -> queue q key new", "create binding shop/x -> queue q key new",
+		"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old",
+		"create binding shop/x -> queue q key new",
 	}, s.journal.take())
 	s.wait(time.Second)
 	s.edits()
 	check(t, "the new one first, then the old one goes", []string{
+		"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old",
 		"create binding shop/x -> queue q key new", "delete binding shop/x -> queue q key old",
 		"books: - binding shop/x -> queue q key old",
 	}, s.journal.take())
+}
+
+// A co-owner that is not known yet, because its connection is not there, must
+// not be struck off the books by one that is.
+func TestRefreshComesBeforeAnOwnerIsStruckOff(t *testing.T) {
+	s := newStage(t)
+	dead := queue("dead")
+	s.set(cr("shop/a", shares(dead)), cr("shop/b", shares(dead)))
+	s.edits()
+	s.restart()
+	s.set(cr("shop/b", shares(dead)))
+	s.session.Refresh = func(context.Context) error {
+		s.cluster.SetClaim(&topology.Claim{Owner: topology.Owner{OwnerKey: key("shop/a")}, Suspended: true})
+		return nil
+	}
+	s.edits()
+	entry, _ := s.cluster.world.Entry(dead.ID())
+	check(t, "both own it still", []topology.OwnerKey{key("shop/a"), key("shop/b")}, entry.Owners)
+}
+
+// Who waited for another one's step is looked at as soon as that succeeds, and
+// not before.
+func TestWaitersOnAFailedStepAreWoken(t *testing.T) {
+	s := newStage(t)
+	x := exchange("x")
+	s.broker.faults[x.ID()] = []fault{refuse(topology.ClassTransient, "no leader")}
+	s.set(cr("shop/x", wants(x)), cr("shop/q", wants(queue("q"), bind("x", "q", "k"))))
+	s.edits()
+	check(t, "the one that failed paces the pass", "1s", s.dueIn())
+	s.wait(time.Second)
+	s.edits()
+	s.edits()
+	check(t, "all is there, without a sweep", []string{"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key k"}, byKind(s.broker.names()))
+	check(t, "nothing is left to do", "never", s.dueIn())
+}
+
+// byKind orders names as a topology is read.
+func byKind(names []string) []string {
+	rank := map[string]int{"exchange": 0, "queue": 1, "binding": 2}
+	slices.SortFunc(names, func(a, b string) int {
+		first, _, _ := strings.Cut(a, " ")
+		second, _, _ := strings.Cut(b, " ")
+		return rank[first] - rank[second]
+	})
+	return names
+}
+
+func TestForsakenClaimsAreAbsent(t *testing.T) {
+	s := newStage(t)
+	q := queue("q")
+	s.set(cr("shop/q", wants(q)))
+	s.edits()
+	s.cluster.Forsake(s.session.Connection)
+	check(t, "what it owns stays on the books, without a claim", []topology.OwnerKey{key("shop/q")}, s.cluster.Absent())
+	s.set(cr("shop/q", wants(q)))
+	check(t, "it is claimed for anew", []string{"shop/q Ready Succeeded: queue shop/q is as declared"}, said(s.edits()))
 }
 
 func TestWaitersAreWoken(t *testing.T) {
@@ -122,7 +182,7 @@ func TestRefreshComesBeforeDeletions(t *testing.T) {
 		s := start(t)
 		s.session.Refresh = func(context.Context) error { s.journal.add("refresh"); return nil }
 		s.edits()
-		check(t, "first the list, then the deletion", []string{"refresh", "delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
+		check(t, "first the list, then the fence, then the deletion", []string{"refresh", "books: + queue shop/q", "delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
 	})
 	t.Run("Reappeared", func(t *testing.T) {
 		s := start(t)

@@ -17,6 +17,8 @@ type execution struct {
 	report  *Report
 	// failed steps by object, those that had to wait for their turn included.
 	failed map[topology.ID]error
+	// awaits names the failed step that another one had to wait for.
+	awaits map[topology.ID]topology.ID
 	// fresh entries were not on the books before this pass.
 	fresh map[topology.ID]bool
 	// done: the broker accepted it, and it has not been read back yet.
@@ -66,7 +68,27 @@ func (x *execution) writeAhead(ctx context.Context) error {
 	record := slices.DeleteFunc(slices.Clone(x.plan.Record), func(entry topology.Entry) bool {
 		return x.fresh[entry.ID] && x.failed[entry.ID] != nil
 	})
-	return x.cluster.write(ctx, record, nil)
+	return x.cluster.write(ctx, append(record, x.unchanged()...), nil)
+}
+
+// unchanged lists the entries of steps that change nothing on the books. They
+// are written all the same: the compare-and-swap is the fence, for deletes
+// above all.
+func (x *execution) unchanged() []topology.Entry {
+	c := x.cluster
+	c.state.Lock()
+	defer c.state.Unlock()
+	recorded := map[topology.ID]bool{}
+	for _, entry := range x.plan.Record {
+		recorded[entry.ID] = true
+	}
+	var out []topology.Entry
+	for _, step := range x.plan.Steps() {
+		if entry, known := c.world.Entry(step.ID); known && !recorded[step.ID] && x.failed[step.ID] == nil {
+			out = append(out, entry)
+		}
+	}
+	return out
 }
 
 // write changes the stored inventory, then the one in memory.
@@ -151,6 +173,7 @@ func (x *execution) waits(step topology.Step) error {
 	if err == nil {
 		return nil
 	}
+	x.awaits[step.ID] = need
 	return &topology.Error{
 		Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
 		Reason: fmt.Sprintf("waits for %s, which failed: %v", need, err),

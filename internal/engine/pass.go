@@ -263,7 +263,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	if err != nil {
 		return report, err
 	}
-	if s.Refresh != nil && endsSomething(p.Plan) {
+	if s.Refresh != nil && c.endsSomething(p.Plan) {
 		if err := s.Refresh(ctx); err != nil {
 			return report, err
 		}
@@ -277,7 +277,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 	}
-	x := &execution{cluster: c, session: s, plan: p, report: report, failed: map[topology.ID]error{}}
+	x := &execution{cluster: c, session: s, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}}
 	x.holdBack()
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell
@@ -298,12 +298,23 @@ type draft struct {
 	depths map[topology.ID]topology.Depth
 }
 
-// endsSomething tells whether the plan takes away what a departed owner had.
-func endsSomething(p *plan.Plan) bool {
+// endsSomething tells whether the plan takes away what a departed owner had, or
+// its name from the books: a claim that is not there may only not be known yet.
+func (c *Cluster) endsSomething(p *plan.Plan) bool {
 	if len(p.Forget) > 0 {
 		return true
 	}
-	return slices.ContainsFunc(p.Steps(), func(s topology.Step) bool { return s.Verb == topology.VerbDelete })
+	if slices.ContainsFunc(p.Steps(), func(s topology.Step) bool { return s.Verb == topology.VerbDelete }) {
+		return true
+	}
+	c.state.Lock()
+	defer c.state.Unlock()
+	return slices.ContainsFunc(p.Record, func(entry topology.Entry) bool {
+		old, _ := c.world.Entry(entry.ID)
+		return slices.ContainsFunc(old.Owners, func(owner topology.OwnerKey) bool {
+			return c.world.Claim(owner) == nil && !slices.Contains(entry.Owners, owner)
+		})
+	})
 }
 
 // observation reads what a plan needs, and no more.

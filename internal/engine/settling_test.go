@@ -25,6 +25,7 @@ func departed(t *testing.T, options ...option) (*stage, *topology.Queue) {
 func TestQuorumQueueSettles(t *testing.T) {
 	s, q := departed(t)
 	check(t, "unbinding comes first", []string{
+		"books: + binding shop/x -> queue q key k",
 		"delete binding shop/x -> queue q key k", "books: - binding shop/x -> queue q key k",
 	}, s.journal.take())
 	check(t, "its counts lag, so it is looked at again", settleTime.String(), s.dueIn())
@@ -34,7 +35,7 @@ func TestQuorumQueueSettles(t *testing.T) {
 	check(t, "a look in between does not start the wait again", "1s", s.dueIn())
 	s.wait(time.Second)
 	s.edits()
-	check(t, "then it goes", []string{"delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
+	check(t, "then it goes", []string{"books: + queue shop/q", "delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
 	check(t, "nothing is left to look at", "never", s.dueIn())
 	if _, there := s.broker.live[q.ID()]; there {
 		t.Error("the queue is still there")

@@ -90,9 +90,10 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 			report.Adopted[owner] = append(report.Adopted[owner], id)
 		}
 	}
+	c.noteAwaited(p.Plan, x)
 	c.noteCorrections(x, report)
 	c.noteSettling(p.Plan, x)
-	c.wake(x)
+	c.wake(owners, x)
 	c.wakeLeftBehind(p.Plan, x)
 	for _, key := range owners {
 		// One that was replaced meanwhile is dirty: a pass of its own will tell.
@@ -229,12 +230,29 @@ func (c *Cluster) waitFor(h plan.Held) {
 	c.waiting[h.Missing][h.Owner] = struct{}{}
 }
 
+// noteAwaited has the owners of a step that waited for another one looked at
+// again when that one succeeds. Until then it has no turn of its own.
+func (c *Cluster) noteAwaited(p *plan.Plan, x *execution) {
+	for _, step := range p.Steps() {
+		need, waited := x.awaits[step.ID]
+		if !waited {
+			continue
+		}
+		c.ledger.clear(step.ID)
+		for _, owner := range step.Owners {
+			c.waitFor(plan.Held{Reason: plan.Blocked, Owner: owner, Missing: need})
+		}
+	}
+}
+
 // wake makes dirty whoever waited for what is there now, or wants what is gone
-// now.
-func (c *Cluster) wake(x *execution) {
+// now, apart from those that this pass has judged already.
+func (c *Cluster) wake(judged []topology.OwnerKey, x *execution) {
 	for _, step := range x.done {
 		for owner := range c.waiting[step.ID] {
-			c.dirty[owner] = struct{}{}
+			if !slices.Contains(judged, owner) {
+				c.dirty[owner] = struct{}{}
+			}
 		}
 		delete(c.waiting, step.ID)
 		if step.Verb == topology.VerbDelete {

@@ -23,7 +23,8 @@ func TestWriteAheadComesBeforeTheBroker(t *testing.T) {
 	s.cluster.RemoveClaim(key("shop/x"), true)
 	s.cluster.RemoveClaim(key("shop/q"), true)
 	s.edits()
-	check(t, "entries leave after the deletion, in one write", []string{
+	check(t, "the books are the fence of a deletion, and entries leave after it, in one write", []string{
+		"books: + binding shop/x -> queue q key k, + queue shop/q, + exchange shop/x",
 		"delete binding shop/x -> queue q key k", "delete queue shop/q", "delete exchange shop/x",
 		"books: - binding shop/x -> queue q key k, - queue shop/q, - exchange shop/x",
 	}, s.journal.take())
