@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # debian.sh: install packages of any Debian suite into a folder (debootstrap). To be sourced.
 
-# debian_mirror: the archive that this system's apt uses, else the public one.
+# debian_mirror: the archive that this system's apt uses.
 debian_mirror() {
   local uri
   uri=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null |
     sed -n -E 's/^deb (\[[^]]*\] )?([^ ]+).*/\2/p; s/^URIs: *([^ ]+).*/\1/p' | grep -E '^https?://.*/debian/?$' | head -n 1) || true
-  echo "${uri:-http://deb.debian.org/debian}"
+  [ -n "$uri" ] || die "no Debian archive (http://.../debian) in apt's sources: RabbitMQ comes from there"
+  echo "$uri"
 }
 
 # debootstrap_suite SUITE DIR PACKAGES: a minimal system of that suite with the packages (comma separated).
@@ -15,12 +16,13 @@ debootstrap_suite() {
   check_mount_options "$dir"
   if ! command -v debootstrap >/dev/null && [ ! -x /usr/sbin/debootstrap ]; then
     command -v apt-get >/dev/null || die "debootstrap is missing and there is no apt-get; use hack/compose.yaml with Docker"
+    run_as_root apt-get update -q # a new machine has no lists yet
     run_as_root apt-get install -y --no-install-recommends debootstrap
   fi
   # A suite younger than debootstrap itself has no script yet; those of all newer suites are the same.
   script=/usr/share/debootstrap/scripts/$suite
   [ -e "$script" ] || script=/usr/share/debootstrap/scripts/sid
-  mirror=$(debian_mirror)
+  mirror=$(debian_mirror) || return 1
   proxy=$(apt-config shell p Acquire::http::Proxy 2>/dev/null | sed -n "s/^p='\(.*\)'$/\1/p") || true
   [ -z "$proxy" ] || export http_proxy=$proxy
   run_as_root env ${http_proxy:+http_proxy="$http_proxy"} nice -n 5 debootstrap --variant=minbase --include="$packages" \
