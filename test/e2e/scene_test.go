@@ -79,7 +79,8 @@ func listing(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []strin
 	}
 	read := func(kind, columns string) []object {
 		var all []object
-		broker.Must(t, "GET", "/api/"+kind+"/"+url.PathEscape(virtualHost)+"?columns="+columns, nil, &all)
+		// A virtual host that goes in the middle of a listing holds nothing any more.
+		find(t, broker, "/api/"+kind+"/"+url.PathEscape(virtualHost)+"?columns="+columns, &all)
 		return all
 	}
 	var out []string
