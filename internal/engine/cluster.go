@@ -309,15 +309,6 @@ func fingerprint(world *plan.World, owners []topology.OwnerKey) string {
 	return b.String()
 }
 
-func sorted(set map[topology.ID]struct{}) []topology.ID {
-	out := make([]topology.ID, 0, len(set))
-	for id := range set {
-		out = append(out, id)
-	}
-	slices.SortFunc(out, topology.ID.Compare)
-	return out
-}
-
 // Holds tells whether an owner has anything in the inventory.
 func (c *Cluster) Holds(key topology.OwnerKey) bool {
 	c.state.Lock()

@@ -78,7 +78,7 @@ func (l *ledger) due(now time.Time) []topology.ID {
 			set[id] = struct{}{}
 		}
 	}
-	return sorted(set)
+	return topology.SortedIDs(set)
 }
 
 func (l *ledger) delay(class topology.Class, attempts int) time.Duration {

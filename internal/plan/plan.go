@@ -115,7 +115,7 @@ func Needs(w *World, focus []topology.ID) []topology.ID {
 			}
 		}
 	}
-	return sortedIDs(out)
+	return topology.SortedIDs(out)
 }
 
 // Compute makes the plan. It is deterministic, and deletes nothing that the

@@ -227,14 +227,5 @@ func (w *World) Focus(owners []topology.OwnerKey) []topology.ID {
 			add(id)
 		}
 	}
-	return sortedIDs(ids)
-}
-
-func sortedIDs(set map[topology.ID]struct{}) []topology.ID {
-	out := make([]topology.ID, 0, len(set))
-	for id := range set {
-		out = append(out, id)
-	}
-	slices.SortFunc(out, topology.ID.Compare)
-	return out
+	return topology.SortedIDs(ids)
 }

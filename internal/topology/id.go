@@ -2,6 +2,8 @@ package topology
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -84,4 +86,9 @@ func quoteName(name string) string {
 		}
 	}
 	return name
+}
+
+// SortedIDs lists a set of objects in the order of Compare.
+func SortedIDs(set map[ID]struct{}) []ID {
+	return slices.SortedFunc(maps.Keys(set), ID.Compare)
 }
