@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// Sweep is a drift check of everything on a connection, in slices.
+type Sweep struct {
+	cluster *Cluster
+	session Session
+	live    *topology.Snapshot
+	taken   time.Time
+	took    time.Duration
+	rest    []topology.OwnerKey
+}
+
+// BeginSweep reads the whole broker once.
+func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
+	c.passes.Lock()
+	err := c.load(ctx)
+	c.passes.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	taken := c.startSweep(s.Connection)
+	live, err := s.Broker.Observe(ctx, topology.Selection{All: true, Depths: c.depthsToRead(s.Connection)})
+	if err != nil {
+		c.endSweep(s.Connection)
+		return nil, err
+	}
+	return &Sweep{
+		cluster: c, session: s, live: live, taken: taken,
+		took: c.clock().Sub(taken), rest: c.Owners(s.Connection),
+	}, nil
+}
+
+// Depths are what the queues that Warrener owns, and the topics for dead
+// letters, held when the broker was read; as far as it told.
+func (s *Sweep) Depths() map[topology.ID]topology.Depth { return s.live.Depths }
+
+// Done tells whether no slice is left.
+func (s *Sweep) Done() bool { return len(s.rest) == 0 }
+
+// Slice checks the next owners. What changed since the broker was read is left
+// to the edits.
+func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
+	c := s.cluster
+	c.passes.Lock()
+	defer c.passes.Unlock()
+	n := min(SliceSize, len(s.rest))
+	slice := s.rest[:n]
+	s.rest = s.rest[n:]
+	if s.Done() {
+		defer c.endSweep(s.session.Connection)
+	}
+	owners := c.stillAsRead(slice, s.taken)
+	if len(owners) == 0 {
+		return &Report{}, nil
+	}
+	report, err := c.run(ctx, s.session, owners, s.live)
+	report.ObserveTime += s.took
+	s.took = 0
+	return report, err
+}
+
+// stillAsRead drops owners that are dirty, and makes dirty and drops those of
+// whose objects, or of what these need, this process has written any since the
+// snapshot was taken.
+func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []topology.OwnerKey {
+	c.state.Lock()
+	defer c.state.Unlock()
+	var out []topology.OwnerKey
+	for _, key := range owners {
+		if _, dirty := c.dirty[key]; dirty {
+			continue
+		}
+		if c.writtenSince(key, taken) {
+			c.dirty[key] = struct{}{}
+			continue
+		}
+		out = append(out, key)
+	}
+	return out
+}
+
+func (c *Cluster) writtenSince(key topology.OwnerKey, taken time.Time) bool {
+	if len(c.written) == 0 {
+		return false
+	}
+	focus := c.world.Focus([]topology.OwnerKey{key})
+	return slices.ContainsFunc(slices.Concat(focus, plan.Needs(c.world, focus)), func(id topology.ID) bool {
+		at, written := c.written[id]
+		return written && !at.Before(taken)
+	})
+}
+
+// startSweep notes the time of a snapshot to be taken, and drops the notes that
+// no living snapshot is older than.
+func (c *Cluster) startSweep(connection topology.ConnectionKey) time.Time {
+	c.state.Lock()
+	defer c.state.Unlock()
+	now := c.clock()
+	// One that was broken off, of a connection that is gone, has no end.
+	maps.DeleteFunc(c.sweeps, func(_ topology.ConnectionKey, taken time.Time) bool { return now.Sub(taken) > longestSweep })
+	c.sweeps[connection] = now
+	oldest := slices.MinFunc(slices.Collect(maps.Values(c.sweeps)), time.Time.Compare)
+	maps.DeleteFunc(c.written, func(_ topology.ID, at time.Time) bool { return at.Before(oldest) })
+	return now
+}
+
+func (c *Cluster) endSweep(connection topology.ConnectionKey) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	delete(c.sweeps, connection)
+}
