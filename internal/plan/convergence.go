@@ -248,7 +248,7 @@ func (b *builder) gentlestPolicy(d decision) topology.DeletionPolicy {
 func sameEntry(a, b topology.Entry) bool {
 	return slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Fields, b.Fields) &&
 		a.Connection == b.Connection && a.Deletion == b.Deletion &&
-		a.HandOverTo == b.HandOverTo && a.LeftBehind == b.LeftBehind
+		a.HandOverTo == b.HandOverTo && a.Operation == b.Operation && a.LeftBehind == b.LeftBehind
 }
 
 // blockOnMissing holds creates whose needs are neither there nor on their way.

@@ -29,9 +29,9 @@ func TestEntryText(t *testing.T) {
 				ID: TopicID("or=der s"), Deletion: Retain,
 				Owners:     []OwnerKey{{Kind: "Topic", Namespace: "a", Name: "x"}, {Kind: "Topic", Namespace: "b", Name: "y"}},
 				Connection: ConnectionKey{Namespace: "a", Name: "c"}, HandOverTo: "b/y",
-				Fields: []string{"config.a", "config.b"}, LeftBehind: `it holds 3 "messages"`,
+				Fields: []string{"config.a", "config.b"}, Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
 			},
-			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b left-behind="it holds 3 \"messages\""`,
+			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b operation=Reassign left-behind="it holds 3 \"messages\""`,
 		},
 	}
 	for name, c := range cases {
@@ -62,6 +62,7 @@ func TestEntryTextRefuses(t *testing.T) {
 		"a key too early":     `queue owner=a/b/c x`,
 		"an unknown key":      `queue a b colour=red`,
 		"an unknown policy":   `queue a b policy=Explode`,
+		"an unknown operation": `queue a b operation=Explode`,
 		"half an owner":       `queue a b owner=Queue/x`,
 		"half a connection":   `queue a b via=x`,
 		"a quote without end": `queue a "b`,

@@ -17,6 +17,8 @@ type Entry struct {
 	HandOverTo string
 	// Fields are the declared fields of a Partial resource.
 	Fields []string
+	// Operation is under way on the object; empty if none is.
+	Operation OperationKind
 	// LeftBehind says why an entry without an owner is still on the broker;
 	// empty while its deletion is pending.
 	LeftBehind string

@@ -39,6 +39,8 @@ type Mode int
 const (
 	// InPlace changes are made on the living object.
 	InPlace Mode = iota
+	// Gradual changes are made on the living object by an Operation.
+	Gradual
 	// Replace changes need the object to be deleted and created again.
 	Replace
 	// Forbidden changes are impossible on this broker; Change.Why says why.
