@@ -58,15 +58,15 @@ func TestEntryText(t *testing.T) {
 func TestEntryTextRefuses(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"no name":             `queue shop`,
-		"a key too early":     `queue owner=a/b/c x`,
-		"an unknown key":      `queue a b colour=red`,
-		"an unknown policy":   `queue a b policy=Explode`,
+		"no name":              `queue shop`,
+		"a key too early":      `queue owner=a/b/c x`,
+		"an unknown key":       `queue a b colour=red`,
+		"an unknown policy":    `queue a b policy=Explode`,
 		"an unknown operation": `queue a b operation=Explode`,
-		"half an owner":       `queue a b owner=Queue/x`,
-		"half a connection":   `queue a b via=x`,
-		"a quote without end": `queue a "b`,
-		"no space":            `queue a "b"c`,
+		"half an owner":        `queue a b owner=Queue/x`,
+		"half a connection":    `queue a b via=x`,
+		"a quote without end":  `queue a "b`,
+		"no space":             `queue a "b"c`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
