@@ -13,19 +13,25 @@ import (
 )
 
 // Cluster is what the engine knows of one broker cluster between passes. Its
-// methods may be called from several goroutines; passes exclude each other, and
-// changes of claims wait for nothing but a map.
+// methods may be called from several goroutines; passes exclude each other only
+// where they decide about the same objects, and changes of claims wait for
+// nothing but a map.
 type Cluster struct {
 	store Store
 	clock Clock
 
-	// passes is held by whoever observes, plans and applies.
-	passes sync.Mutex
+	// locks are held by whoever observes, plans and applies.
+	locks *locks
+	// books guards the store.
+	books sync.Mutex
 
 	// state guards everything below, for moments only.
-	state    sync.Mutex
-	world    *plan.World
-	loaded   bool
+	state  sync.Mutex
+	world  *plan.World
+	loaded bool
+	// epoch counts how often the inventory was loaded: what was planned before
+	// the last time must not be written after it.
+	epoch    int
 	ledger   *ledger
 	dirty    map[topology.OwnerKey]struct{}
 	waiting  map[topology.ID]map[topology.OwnerKey]struct{}
@@ -50,7 +56,7 @@ type settlement struct {
 // NewCluster returns a cluster whose inventory is loaded by its first pass.
 func NewCluster(store Store, clock Clock) *Cluster {
 	return &Cluster{
-		store: store, clock: clock,
+		store: store, clock: clock, locks: newLocks(),
 		world: plan.NewWorld(), ledger: newLedger(),
 		dirty:    map[topology.OwnerKey]struct{}{},
 		waiting:  map[topology.ID]map[topology.OwnerKey]struct{}{},
@@ -226,8 +232,10 @@ func (c *Cluster) RetryNow() {
 	c.ledger.expire()
 }
 
-// load reads the inventory once per process, and again after Forget.
+// load reads the inventory once per process, and again after Unload.
 func (c *Cluster) load(ctx context.Context) error {
+	c.books.Lock()
+	defer c.books.Unlock()
 	c.state.Lock()
 	loaded := c.loaded
 	c.state.Unlock()
@@ -258,6 +266,7 @@ func (c *Cluster) load(ctx context.Context) error {
 		c.dirty[key] = struct{}{}
 	}
 	c.loaded = true
+	c.epoch++
 	return nil
 }
 
@@ -271,12 +280,16 @@ func (c *Cluster) Unload() {
 // Abandon forgets all claims and all that is owned over a connection, because it
 // leads to another cluster now. Nothing on this one changes.
 func (c *Cluster) Abandon(ctx context.Context, connection topology.ConnectionKey) error {
-	c.passes.Lock()
-	defer c.passes.Unlock()
+	release, err := c.locks.acquire(ctx, &stake{all: true})
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := c.load(ctx); err != nil {
 		return err
 	}
 	c.state.Lock()
+	epoch := c.epoch
 	var drop []topology.ID
 	c.world.EachEntry(func(e topology.Entry) {
 		if e.Connection == connection {
@@ -289,7 +302,7 @@ func (c *Cluster) Abandon(ctx context.Context, connection topology.ConnectionKey
 		}
 	}
 	c.state.Unlock()
-	return c.write(ctx, nil, drop)
+	return c.write(ctx, epoch, nil, drop)
 }
 
 // fingerprint names what is tried for an object: the generations of whoever

@@ -13,8 +13,10 @@ import (
 type execution struct {
 	cluster *Cluster
 	session Session
-	plan    *draft
-	report  *Report
+	// epoch of the inventory that the plan was made from.
+	epoch  int
+	plan   *draft
+	report *Report
 	// failed steps by object, those that had to wait for their turn included.
 	failed map[topology.ID]error
 	// awaits names the failed step that another one had to wait for.
@@ -68,7 +70,7 @@ func (x *execution) writeAhead(ctx context.Context) error {
 	record := slices.DeleteFunc(slices.Clone(x.plan.Record), func(entry topology.Entry) bool {
 		return x.fresh[entry.ID] && x.failed[entry.ID] != nil
 	})
-	return x.cluster.write(ctx, append(record, x.unchanged()...), nil)
+	return x.cluster.write(ctx, x.epoch, append(record, x.unchanged()...), nil)
 }
 
 // unchanged lists the entries of steps that change nothing on the books. They
@@ -92,9 +94,17 @@ func (x *execution) unchanged() []topology.Entry {
 }
 
 // write changes the stored inventory, then the one in memory.
-func (c *Cluster) write(ctx context.Context, put []topology.Entry, drop []topology.ID) error {
+func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
 	if len(put) == 0 && len(drop) == 0 {
 		return nil
+	}
+	c.books.Lock()
+	defer c.books.Unlock()
+	c.state.Lock()
+	current := c.epoch
+	c.state.Unlock()
+	if epoch != current {
+		return ErrFenced // by a pass of this process that has loaded since
 	}
 	if err := c.store.Write(ctx, put, drop); err != nil {
 		c.Unload()
@@ -298,7 +308,7 @@ func (x *execution) closeBooks(ctx context.Context) error {
 		}
 	}
 	drop = append(drop, x.neverMade()...)
-	return x.cluster.write(ctx, nil, drop)
+	return x.cluster.write(ctx, x.epoch, nil, drop)
 }
 
 // neverMade lists objects that this pass was to create and that were not sent to

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -61,8 +62,6 @@ type Report struct {
 // Edits runs a pass over what has become dirty or due. A nil report says that
 // there was nothing to do. After an error the owners are dirty again.
 func (c *Cluster) Edits(ctx context.Context, s Session) (*Report, error) {
-	c.passes.Lock()
-	defer c.passes.Unlock()
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
@@ -70,7 +69,11 @@ func (c *Cluster) Edits(ctx context.Context, s Session) (*Report, error) {
 	if len(owners) == 0 {
 		return nil, nil
 	}
-	report, err := c.run(ctx, s, owners, nil)
+	var report *Report
+	err := c.exclusively(ctx, owners, func(held *stake) (err error) {
+		report, err = c.run(ctx, s, owners, held, nil)
+		return err
+	})
 	if err != nil {
 		c.Touch(owners...)
 	}
@@ -142,14 +145,45 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 	return first, found
 }
 
-// run is one pass over some owners. The caller holds c.passes.
-func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey, live *topology.Snapshot) (*Report, error) {
+// errWidened says that owners have come to have a stake in more than a pass
+// holds: it begins again.
+var errWidened = errors.New("the pass concerns more than it did")
+
+// exclusively runs f while nobody else decides about what owners want or have,
+// or about what that needs.
+func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f func(held *stake) error) error {
+	for {
+		held := c.stakeOf(owners)
+		release, err := c.locks.acquire(ctx, held)
+		if err != nil {
+			return err
+		}
+		err = f(held)
+		release()
+		if !errors.Is(err, errWidened) {
+			return err
+		}
+	}
+}
+
+func (c *Cluster) stakeOf(owners []topology.OwnerKey) *stake {
+	c.state.Lock()
+	defer c.state.Unlock()
+	focus := c.world.Focus(owners)
+	return newStake(focus, plan.Needs(c.world, focus))
+}
+
+// run is one pass over some owners, whose stake the caller holds.
+func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, live *topology.Snapshot) (*Report, error) {
 	report := &Report{
 		Corrected: map[topology.OwnerKey][]topology.ID{},
 		Adopted:   map[topology.OwnerKey][]topology.ID{},
 		Held:      map[plan.Reason]int{},
 	}
-	p, err := (&observation{cluster: c, session: s, report: report, live: live}).plan(ctx, owners)
+	c.state.Lock()
+	epoch := c.epoch
+	c.state.Unlock()
+	p, err := (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
 	if err != nil {
 		return report, err
 	}
@@ -158,7 +192,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 		// From the start: what the owners want may be something else by now.
-		if p, err = (&observation{cluster: c, session: s, report: report, live: live}).plan(ctx, owners); err != nil {
+		if p, err = (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners); err != nil {
 			return report, err
 		}
 	}
@@ -167,7 +201,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 	}
-	x := &execution{cluster: c, session: s, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}}
+	x := &execution{cluster: c, session: s, epoch: epoch, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}}
 	x.holdBack()
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell
@@ -211,6 +245,7 @@ func (c *Cluster) endsSomething(p *plan.Plan) bool {
 type observation struct {
 	cluster *Cluster
 	session Session
+	held    *stake
 	report  *Report
 	live    *topology.Snapshot
 }
@@ -221,6 +256,9 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 	focus := c.world.Focus(owners)
 	needs := plan.Needs(c.world, focus)
 	c.state.Unlock()
+	if !o.held.covers(newStake(focus, needs)) {
+		return nil, errWidened
+	}
 	if o.live == nil {
 		live, err := o.observe(ctx, topology.Selection{IDs: slices.Concat(focus, needs)})
 		if err != nil {

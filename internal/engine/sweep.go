@@ -22,10 +22,7 @@ type Sweep struct {
 
 // BeginSweep reads the whole broker once.
 func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
-	c.passes.Lock()
-	err := c.load(ctx)
-	c.passes.Unlock()
-	if err != nil {
+	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
 	taken := c.startSweep(s.Connection)
@@ -51,21 +48,23 @@ func (s *Sweep) Done() bool { return len(s.rest) == 0 }
 // to the edits.
 func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 	c := s.cluster
-	c.passes.Lock()
-	defer c.passes.Unlock()
 	n := min(SliceSize, len(s.rest))
 	slice := s.rest[:n]
 	s.rest = s.rest[n:]
 	if s.Done() {
 		defer c.endSweep(s.session.Connection)
 	}
-	owners := c.stillAsRead(slice, s.taken)
-	if len(owners) == 0 {
-		return &Report{}, nil
-	}
-	report, err := c.run(ctx, s.session, owners, s.live)
-	report.ObserveTime += s.took
-	s.took = 0
+	report := &Report{}
+	err := c.exclusively(ctx, slice, func(held *stake) (err error) {
+		owners := c.stillAsRead(slice, s.taken)
+		if len(owners) == 0 {
+			return nil
+		}
+		report, err = c.run(ctx, s.session, owners, held, s.live)
+		report.ObserveTime += s.took
+		s.took = 0
+		return err
+	})
 	return report, err
 }
 
