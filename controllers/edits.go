@@ -115,6 +115,7 @@ func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, 
 	if report != nil {
 		r.publish(ctx, s, c, LaneEdits, report, cluster, time.Since(start))
 	}
+	r.wakeOthers(s, cluster)
 	if err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
@@ -123,6 +124,16 @@ func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, 
 		return reconcile.Result{RequeueAfter: max(time.Until(at), 5*time.Millisecond)}, nil
 	}
 	return reconcile.Result{}, nil
+}
+
+// wakeOthers runs the Edits lane of other connections to the same cluster whose
+// objects this one has touched.
+func (r *Registry) wakeOthers(s *session, cluster *engine.Cluster) {
+	for key := range r.sessionsOf(cluster) {
+		if at, any := cluster.Next(key); any && key != s.key && !at.After(time.Now()) {
+			r.queue(Request{key, LaneEdits}, 0)
+		}
+	}
 }
 
 func (r *Registry) engineSession(s *session, broker adapter, cluster *engine.Cluster) engine.Session {

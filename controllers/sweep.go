@@ -100,6 +100,7 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 		}
 		start = time.Now()
 	}
+	r.wakeOthers(s, cluster)
 	if at, any := cluster.Next(s.key); any {
 		r.queue(Request{s.key, LaneEdits}, max(time.Until(at), 0))
 	}

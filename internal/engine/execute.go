@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -52,7 +53,9 @@ func (x *execution) holdBack() {
 	defer c.state.Unlock()
 	now := c.clock()
 	for _, step := range x.plan.Steps() {
-		if err := c.ledger.holds(step.ID, x.plan.tries[step.ID], now); err != nil {
+		if step.Connection != x.session.Connection {
+			x.leaveToOthers(step)
+		} else if err := c.ledger.holds(step.ID, x.plan.tries[step.ID], now); err != nil {
 			x.failed[step.ID] = err
 		} else if err := x.waits(step); err != nil {
 			x.failed[step.ID] = err
@@ -62,6 +65,24 @@ func (x *execution) holdBack() {
 	for _, entry := range x.plan.Record {
 		if _, known := c.world.Entry(entry.ID); !known {
 			x.fresh[entry.ID] = true
+		}
+	}
+}
+
+// leaveToOthers leaves a step to the connection that it is made over: what one
+// user may do on a broker, another may not. Whoever is there is woken, and wakes
+// the owners here when it is done. The caller holds c.state.
+func (x *execution) leaveToOthers(step topology.Step) {
+	c := x.cluster
+	x.failed[step.ID] = &topology.Error{
+		Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
+		Reason: fmt.Sprintf("it is left to %s, over which another owner has it", step.Connection),
+	}
+	for _, owner := range c.concerned(step.ID) {
+		if c.through(owner, step.Connection) {
+			c.dirty[owner] = struct{}{}
+		} else {
+			c.waitFor(plan.Held{Reason: plan.Blocked, Owner: owner, Missing: step.ID})
 		}
 	}
 }

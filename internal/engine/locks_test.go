@@ -135,3 +135,23 @@ func (s *silent) Observe(ctx context.Context, sel topology.Selection) (*topology
 	}
 	return s.Broker.Observe(ctx, sel)
 }
+
+// A step runs over the connection of whoever decides about the object, and the
+// others hear of it.
+func TestStepsRunOverTheirOwnConnection(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	x := exchange("x")
+	s.set(cr("audit/a", shares(x), through(second)), cr("shop/b", shares(x), func(c *topology.Claim) { c.Owner.Created = birth.Add(time.Hour) }))
+	check(t, "the older claim decides, over its own connection",
+		[]string{"shop/b InProgress Progressing: exchange shop/x: create: it is left to RabbitMQConnection audit/broker, over which another owner has it"}, said(s.edits()))
+	check(t, "nothing of it is written, not even on the books", []string(nil), s.shelf.names())
+	if _, any := s.cluster.Next(second); !any {
+		t.Fatal("the other connection has something to do, and does not know")
+	}
+	s.session.Connection = second
+	check(t, "made", []string{"audit/a Ready Succeeded: exchange shop/x is as declared"}, said(s.edits()))
+	s.session.Connection = via
+	check(t, "and told", []string{"shop/b Ready Succeeded: exchange shop/x is as declared"}, said(s.edits()))
+	check(t, "nothing is left to do", "never", s.dueIn())
+}

@@ -20,6 +20,9 @@ type ending struct {
 	// inner bindings are the wiring between the objects of one claim; the
 	// others feed it from outside.
 	inner bool
+	// connection through which it goes: that of an owner who is there, for the
+	// one on record may be gone.
+	connection topology.ConnectionKey
 	// successor is the binding that takes the place of this one, and that must
 	// not stand beside it.
 	successor topology.ID
@@ -48,14 +51,14 @@ func (e *ending) raise(to standing, why string) bool {
 }
 
 func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
-	e := &ending{entry: entry, policy: topology.Delete}
+	e := &ending{entry: entry, policy: topology.Delete, connection: entry.Connection}
 	e.live, e.presence = b.in.Live.Look(id)
 	for _, key := range entry.Owners {
 		policy := gentler(entry.Deletion, topology.Delete)
 		if claim := b.in.World.Claim(key); claim != nil {
 			// What is taken out of a resource is an edit: deletionPolicy is about
 			// the end of the resource. It destroys no message.
-			e.shrunk = true
+			e.shrunk, e.connection = true, claim.Connection
 			policy = topology.DeleteIfUnused
 		} else if last, witnessed := b.in.World.departed[key]; witnessed {
 			policy = last.Deletion
@@ -111,6 +114,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 			b.makeBeforeBreak(e, around)
 		}
 	}
+	b.keepInhabited(ids, endings)
 	markInner(endings)
 	for again := true; again; {
 		again = b.checkUse(ids, endings, around)
@@ -124,7 +128,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 			b.steps[id] = &topology.Step{
 				Verb: topology.VerbDelete, ID: id, Live: e.live,
 				IfUnused: e.policy != topology.Delete,
-				Owners:   e.entry.Owners, Connection: e.entry.Connection,
+				Owners:   e.entry.Owners, Connection: e.connection,
 				Requires: b.deleteRequires(e, endings, going, around),
 			}
 		} else {
@@ -133,6 +137,39 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 	}
 	b.succeed(ids, endings)
 	b.settle(ids, endings)
+}
+
+// keepInhabited keeps virtual hosts in which somebody who is there owns
+// something, whatever their deletion policy: it would go with them.
+func (b *builder) keepInhabited(ids []topology.ID, endings map[topology.ID]*ending) {
+	going := map[string]*ending{}
+	for _, id := range ids {
+		if id.Kind == topology.KindVirtualHost && endings[id].policy == topology.Delete {
+			going[id.Name] = endings[id]
+		}
+	}
+	if len(going) == 0 {
+		return
+	}
+	inhabitant := map[string]topology.ID{}
+	note := func(id topology.ID) {
+		if first, known := inhabitant[id.Scope]; going[id.Scope] != nil && (!known || id.Compare(first) < 0) {
+			inhabitant[id.Scope] = id
+		}
+	}
+	w := b.in.World
+	for id := range w.wanters {
+		note(id)
+	}
+	for id, entry := range w.inventory {
+		if slices.ContainsFunc(entry.Owners, func(owner topology.OwnerKey) bool { return w.claims[owner] != nil }) {
+			note(id)
+		}
+	}
+	for host, id := range inhabitant {
+		going[host].raise(stays, fmt.Sprintf("%s is declared in it", id))
+		going[host].caused = stays
+	}
 }
 
 // leave says of an object that does not go whether it is pending or left

@@ -181,6 +181,22 @@ func TestVirtualHostDeletion(t *testing.T) {
 			},
 			says: []string{"vhost shop is not deleted: queue shop/q is still there"},
 		},
+		"OthersInside": {
+			reason:   "Delete destroys what nobody declares, and nothing that somebody does",
+			claims:   []*topology.Claim{cr("audit/q", wants(q))},
+			departed: []*topology.Claim{cr("shop/host", wants(shop), deletion(topology.Delete))}, inventory: owned(cr("shop/host", wants(shop), deletion(topology.Delete)), cr("audit/q", wants(q))),
+			live: []topology.Resource{q},
+			want: []string{"record vhost shop of shop/host Delete left behind: queue shop/q is declared in it", "held LeftBehind shop/host vhost shop"},
+		},
+		"OthersComing": {
+			reason:   "be it on its way",
+			claims:   []*topology.Claim{cr("audit/q", wants(q))},
+			departed: []*topology.Claim{cr("shop/host", wants(shop), deletion(topology.Delete))}, inventory: owned(cr("shop/host", wants(shop), deletion(topology.Delete))),
+			want: []string{
+				"create queue shop/q", "record queue shop/q of audit/q",
+				"record vhost shop of shop/host Delete left behind: queue shop/q is declared in it", "held LeftBehind shop/host vhost shop",
+			},
+		},
 		"ContentsComing": {
 			reason: "what this very plan puts into it keeps it too", claims: []*topology.Claim{cr("shop/q", wants(q))}, inventory: owned(host), usage: used{shop.ID(): {}},
 			want: []string{

@@ -18,7 +18,7 @@ type decision struct {
 	owners []topology.OwnerKey
 	losers []Held
 	// keeper has the object while it cannot say what it wants; sharers own it
-	// too, and have to take it as it is.
+	// too, or would, and have to take it as it is.
 	keeper  topology.OwnerKey
 	sharers []contender
 	// entry of the inventory, if owned. kept: an invalid or suspended owner
@@ -48,7 +48,7 @@ func decideOwnership(w *World, id topology.ID) decision {
 	case len(keepers) > 0 && (explicit || !incumbent):
 		d.kept, d.keeper = true, keepers[0]
 		for _, c := range contenders {
-			if c.incumbent {
+			if c.incumbent || !explicit && c.want.Shareable {
 				d.sharers = append(d.sharers, c)
 			} else {
 				d.losers = append(d.losers, lost(id, c.claim, keepers[0]))
@@ -61,6 +61,8 @@ func decideOwnership(w *World, id topology.ID) decision {
 		d.owners = slices.Clone(keepers)
 	case owned && !incumbent:
 		contenders, d.losers = heirs(w, id, entry, contenders)
+	case incumbent:
+		contenders, d.losers = natives(w, id, entry, contenders)
 	}
 	if len(contenders) == 0 {
 		return d
@@ -135,14 +137,34 @@ func sharers(id topology.ID, keeper topology.OwnerKey, contenders []contender) (
 	return sharers, losers
 }
 
+// natives sorts out who may decide about an object that has owners: an explicit
+// claim outranks derived ones, but only those of its own namespace. Another
+// team's dead-letter exchange is not to be had by naming it.
+func natives(w *World, id topology.ID, entry topology.Entry, contenders []contender) (natives []contender, losers []Held) {
+	for _, c := range contenders {
+		if c.incumbent || c.want.Shareable || w.inherits(c.claim.Owner, entry) {
+			natives = append(natives, c)
+		} else {
+			losers = append(losers, lost(id, c.claim, entry.Owners[0]))
+		}
+	}
+	return natives, losers
+}
+
+// inherits tells whether an owner may take over from one of those of an entry:
+// of the same namespace, or named by it.
+func (w *World) inherits(heir topology.Owner, entry topology.Entry) bool {
+	return slices.ContainsFunc(entry.Owners, func(former topology.OwnerKey) bool {
+		return former.Namespace == heir.Namespace || w.handOver(former, entry) == heir.Namespace+"/"+heir.Name
+	})
+}
+
 // heirs sorts out who may take over what no owner wants any more: claims of
 // the same namespace, the one that an owner named, and whoever shares.
 func heirs(w *World, id topology.ID, entry topology.Entry, contenders []contender) (heirs []contender, losers []Held) {
 	for _, c := range contenders {
 		owner := c.claim.Owner
-		if c.want.Shareable || len(entry.Owners) == 0 || slices.ContainsFunc(entry.Owners, func(former topology.OwnerKey) bool {
-			return former.Namespace == owner.Namespace || w.handOver(former, entry) == owner.Namespace+"/"+owner.Name
-		}) {
+		if c.want.Shareable || len(entry.Owners) == 0 || w.inherits(owner, entry) {
 			heirs = append(heirs, c)
 			continue
 		}

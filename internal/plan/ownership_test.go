@@ -77,6 +77,20 @@ func TestOwnership(t *testing.T) {
 			live:      []topology.Resource{direct},
 			want:      []string{"record exchange shop/x of shop/b shop/c", "held Conflict shop/a exchange shop/x won by shop/c"},
 		},
+		"ExplicitOfAnotherNamespace": {
+			reason:    "what another namespace has, derived or not, is not to be had by declaring it",
+			claims:    []*topology.Claim{cr("shop/a", shares(direct)), cr("audit/x", wants(fanout))},
+			inventory: owned(cr("shop/a", shares(direct))),
+			live:      []topology.Resource{direct},
+			want:      []string{"held Conflict audit/x exchange shop/x won by shop/a"},
+		},
+		"SharerOfAnInvalidOwner": {
+			reason:    "who shares what an invalid owner has takes it as it is, and finds it so",
+			claims:    []*topology.Claim{cr("shop/a", invalid), cr("shop/b", shares(direct)), cr("shop/c", shares(fanout))},
+			inventory: owned(cr("shop/a", shares(direct))),
+			live:      []topology.Resource{direct},
+			want:      []string{"held InvalidSpec shop/a", "held DependencyNotReady shop/c exchange shop/x"},
+		},
 		"InvalidShareholderDoesNotBlockOthers": {
 			reason:    "one bad owner of a shared object keeps its share, and the object is still looked after",
 			claims:    []*topology.Claim{cr("shop/a", invalid), cr("shop/b", shares(direct)), cr("shop/c", shares(direct)), cr("shop/d", wants(fanout))},
