@@ -49,6 +49,17 @@ func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.
 	announceLeftBehind(r.events, c, before, after)
 }
 
+// knownCluster is the cluster that a connection last reached; "" if none. The
+// status in the cache may be older than the one that was written.
+func (s *session) knownCluster(c v1alpha1.Connection) string {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	if s.reported != nil && s.reportedUID == c.GetUID() {
+		return s.reported.ClusterID
+	}
+	return c.GetStatus().ClusterID
+}
+
 // status is what the session has to say of itself.
 func (s *session) status(before v1alpha1.ConnectionStatus, generation int64, cluster *engine.Cluster, now time.Time) v1alpha1.ConnectionStatus {
 	s.mu.Lock()

@@ -112,8 +112,12 @@ func (s *session) fail(reason, message string, stalled bool, now time.Time) (t t
 	case s.up:
 		s.spare = now.Add(linger)
 	}
-	if s.trouble == nil {
+	switch {
+	case s.trouble == nil:
 		s.trouble = &trouble{since: now}
+	case s.trouble.reason != reason:
+		// Another trouble has a grace period of its own before the objects are told.
+		s.trouble.since, s.trouble.told = now, false
 	}
 	news = s.up || s.trouble.reason != reason || s.trouble.message != message
 	s.trouble.reason, s.trouble.message, s.trouble.stalled = reason, message, stalled

@@ -124,9 +124,8 @@ func TestClusterChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			connection := connectionObject()
-			connection.Status.ClusterID = c.was
 			connection.Annotations = map[string]string{v1alpha1.AnnotationAcceptCluster: c.accepts}
-			check(t, "a DNS entry that moved leads to nothing being written", c.want, clusterChanged(connection, c.is) != nil)
+			check(t, "a DNS entry that moved leads to nothing being written", c.want, clusterChanged(connection, c.was, c.is) != nil)
 		})
 	}
 }

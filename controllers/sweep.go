@@ -172,10 +172,11 @@ func (r *Registry) identify(ctx context.Context, s *session, c v1alpha1.Connecti
 	if err != nil {
 		return who, err
 	}
-	if err := clusterChanged(c, who.clusterID); err != nil {
+	was := s.knownCluster(c)
+	if err := clusterChanged(c, was, who.clusterID); err != nil {
 		return who, err
 	}
-	if was := c.GetStatus().ClusterID; was != "" && was != who.clusterID {
+	if was != "" && was != who.clusterID {
 		return who, r.cluster(c.BrokerType(), was).Abandon(ctx, s.key)
 	}
 	return who, nil
@@ -189,10 +190,9 @@ func (e *changedCluster) Error() string {
 		e.was, e.is, v1alpha1.AnnotationAcceptCluster, e.is)
 }
 
-// clusterChanged compares with the cluster in the status: a DNS entry that
-// moved must not lead to a second topology, or to deletions in the wrong place.
-func clusterChanged(c v1alpha1.Connection, id string) error {
-	was := c.GetStatus().ClusterID
+// clusterChanged compares with the cluster that it was: a DNS entry that moved
+// must not lead to a second topology, or to deletions in the wrong place.
+func clusterChanged(c v1alpha1.Connection, was, id string) error {
 	if was == "" || was == id || c.GetAnnotations()[v1alpha1.AnnotationAcceptCluster] == id {
 		return nil
 	}
@@ -233,11 +233,24 @@ func (r *Registry) lingering(s *session) reconcile.Result {
 	return reconcile.Result{}
 }
 
-// suspend stops all work on a connection.
+// suspend stops all work on a connection, and says so on its objects: what is
+// not looked at is not known to be well.
 func (r *Registry) suspend(ctx context.Context, s *session, c v1alpha1.Connection) {
 	depths.set(s.key, nil)
-	s.fail(v1alpha1.ReasonSuspended, "suspended: nothing is read or written until spec.suspend is false", false, time.Now())
+	t, _ := s.fail(v1alpha1.ReasonSuspended, "suspended: nothing is read or written until spec.suspend is false", false, time.Now())
 	r.reportConnection(ctx, s, c, s.attached())
+	r.tell(ctx, s, t)
+}
+
+// tell writes a connection's trouble into the statuses of its objects, once.
+func (r *Registry) tell(ctx context.Context, s *session, t trouble) {
+	if t.told {
+		return
+	}
+	if objects, err := r.objectsOf(ctx, s.key); err == nil {
+		r.status.add(verdictsOn(objects, t.reason, troubleMessage(s.key, t)))
+		s.told()
+	}
 }
 
 // troubled notes what is wrong with a connection and makes it known: in its own
@@ -252,11 +265,8 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 		r.log.Info("connection does not work", "connection", s.key.String(), "reason", t.reason, "message", t.message)
 		r.queue(Request{s.key, LaneEdits}, 0) // objects with news are told at once
 	}
-	if !t.told && time.Since(t.since) >= grace {
-		if objects, err := r.objectsOf(ctx, s.key); err == nil {
-			r.status.add(verdictsOn(objects, t.reason, troubleMessage(s.key, t)))
-			s.told()
-		}
+	if time.Since(t.since) >= grace {
+		r.tell(ctx, s, t)
 	}
 	return t
 }

@@ -36,7 +36,7 @@ func TestConnectionSuspended(t *testing.T) {
 	if requests := s.recorder.Requests(start); len(requests) > 0 {
 		t.Errorf("%d requests through a suspended connection, the first %+v", len(requests), requests[0])
 	}
-	s.ready(time.Second, stays) // as it was when it was last looked at
+	s.reaches(cure, stays, metav1.ConditionUnknown, v1alpha1.ReasonSuspended) // nobody looks at it
 
 	suspend(s, false)
 	s.ready(cure, s.connection, fresh, stays)
