@@ -141,7 +141,7 @@ func (r *rails) inForce(t *testing.T, namespace string) {
 	for _, g := range firstRefusals() {
 		r.eventually(t, g.policy+" to be in force in "+namespace, func() error {
 			err := r.try(t, g.in(t, namespace))
-			if err == nil || !strings.Contains(err.Error(), "'warrener-"+g.policy+"'") {
+			if err == nil || !strings.Contains(err.Error(), "'warrener-"+g.policy+"'") || !strings.Contains(err.Error(), g.says(namespace)) {
 				return fmt.Errorf("not refused by it: %w", err)
 			}
 			return nil

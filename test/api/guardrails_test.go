@@ -176,6 +176,28 @@ func TestGuardrailsAcknowledgements(t *testing.T) {
 	wantAccepted(t, "taking the annotation away", annotate(`null`))
 }
 
+// Without its figures a policy cannot decide: it refuses where it is enforced, and stops nobody where it warns.
+func TestGuardrailsWithoutParameters(t *testing.T) {
+	r := newRails(t)
+	enforced := r.namespace(t, "enforced", map[string]string{guardrails: "enforced"}, nil)
+	warned := r.namespace(t, "warned", map[string]string{guardrails: "warn"}, nil)
+	r.inForce(t, enforced)
+	accepted := guarded{"maximum-partitions", "accepted with its figure", "Topic", `{}`, nil, ""}
+	wantAccepted(t, "enforced", r.try(t, accepted.in(t, enforced)))
+
+	figures := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "warrener-system", Name: "warrener-guardrails"}}
+	if err := r.admin.Delete(t.Context(), figures); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually(t, "a refusal for want of figures", func() error {
+		if r.try(t, accepted.in(t, enforced)) == nil {
+			return errors.New("accepted")
+		}
+		return nil
+	})
+	wantAccepted(t, "only warned of", r.try(t, accepted.in(t, warned)))
+}
+
 // Every policy is tested both ways and bound both ways, and its expressions fit the kinds that it is about.
 func TestGuardrailsAreComplete(t *testing.T) {
 	r := newRails(t)
