@@ -3,7 +3,7 @@
 # controlplane-parts.sh: where the binaries of the control plane come from, its certificates and its kubeconfig.
 # To be sourced by controlplane.sh.
 
-CONTROLLERS=namespace-controller,garbage-collector-controller,serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller
+CONTROLLERS=namespace-controller,garbage-collector-controller,serviceaccount-controller,serviceaccount-token-controller,root-ca-certificate-publisher-controller,clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller
 KUBERNETES_BINARIES="kube-apiserver kube-controller-manager kubectl"
 KUBERNETES_PART=kubernetes-${KUBERNETES_VERSION#v}
 ETCD_PART=etcd-${ETCD_VERSION#v}
