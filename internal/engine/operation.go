@@ -176,12 +176,11 @@ type advance struct {
 // beginAdvance takes what is due, and makes sure that this process may write:
 // the entries are written for the sake of the fence.
 func (c *Cluster) beginAdvance(ctx context.Context, s Session) ([]advance, error) {
-	c.passes.Lock()
-	defer c.passes.Unlock()
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
-	if len(c.dueOperations(s.Connection)) == 0 {
+	due, _ := c.dueOperations(s.Connection)
+	if len(due) == 0 {
 		return nil, nil
 	}
 	if s.Verify != nil {
@@ -189,8 +188,18 @@ func (c *Cluster) beginAdvance(ctx context.Context, s Session) ([]advance, error
 			return nil, err
 		}
 	}
-	due := c.dueOperations(s.Connection)
-	if err := c.write(ctx, c.entriesOf(due), nil); err != nil {
+	held := newStake(idsOf(due), nil)
+	release, err := c.locks.acquire(ctx, held)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	due, epoch := c.dueOperations(s.Connection)
+	due = slices.DeleteFunc(due, func(o *operation) bool { // come since; its turn is the next
+		_, ours := held.decides[o.ID()]
+		return !ours
+	})
+	if err := c.write(ctx, epoch, c.entriesOf(due), nil); err != nil {
 		return nil, err
 	}
 	c.state.Lock()
@@ -215,8 +224,16 @@ func (c *Cluster) entriesOf(operations []*operation) []topology.Entry {
 	return out
 }
 
-// dueOperations lists those whose turn has come.
-func (c *Cluster) dueOperations(connection topology.ConnectionKey) []*operation {
+func idsOf(operations []*operation) []topology.ID {
+	out := make([]topology.ID, 0, len(operations))
+	for _, o := range operations {
+		out = append(out, o.ID())
+	}
+	return out
+}
+
+// dueOperations lists those whose turn has come, by the inventory of this epoch.
+func (c *Cluster) dueOperations(connection topology.ConnectionKey) (due []*operation, epoch int) {
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
@@ -227,7 +244,7 @@ func (c *Cluster) dueOperations(connection topology.ConnectionKey) []*operation 
 		}
 	}
 	slices.SortFunc(out, func(a, b *operation) int { return a.ID().Compare(b.ID()) })
-	return out
+	return out, c.epoch
 }
 
 func (c *Cluster) advance(ctx context.Context, s Session, a advance) error {
@@ -291,14 +308,20 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 // completeOperation strikes an operation that is done from the books. What
 // waited for its end is looked at, and the owners are judged by what is there.
 func (c *Cluster) completeOperation(ctx context.Context, a advance) error {
-	c.passes.Lock()
-	defer c.passes.Unlock()
+	release, err := c.locks.acquire(ctx, newStake([]topology.ID{a.ID()}, nil))
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := c.load(ctx); err != nil {
 		return err
 	}
+	c.state.Lock()
+	epoch := c.epoch
+	c.state.Unlock()
 	if entry := c.entriesOf([]*operation{a.noted})[0]; entry.Operation == a.Kind {
 		entry.Operation = ""
-		if err := c.write(ctx, []topology.Entry{entry}, nil); err != nil {
+		if err := c.write(ctx, epoch, []topology.Entry{entry}, nil); err != nil {
 			return err // it is found to be done once more
 		}
 	}
