@@ -44,7 +44,11 @@ func newStage(t fataler) *stage {
 	j := &journal{}
 	s := &stage{t: t, journal: j, broker: newBroker(j), shelf: &shelf{journal: j, saved: topology.Inventory{}}, now: birth}
 	s.session = Session{Connection: via, Broker: s.broker}
-	s.broker.booked = func(id topology.ID) topology.OperationKind { return s.shelf.saved[id].Operation }
+	s.broker.booked = func(id topology.ID) topology.OperationKind {
+		s.shelf.mu.Lock()
+		defer s.shelf.mu.Unlock()
+		return s.shelf.saved[id].Operation
+	}
 	s.restart()
 	return s
 }
