@@ -142,7 +142,7 @@ func (r *rails) inForce(t *testing.T, namespace string) {
 		r.eventually(t, g.policy+" to be in force in "+namespace, func() error {
 			err := r.try(t, g.in(t, namespace))
 			if err == nil || !strings.Contains(err.Error(), "'warrener-"+g.policy+"'") || !strings.Contains(err.Error(), g.says(namespace)) {
-				return fmt.Errorf("not refused by it: %w", err)
+				return fmt.Errorf("want it to refuse, got: %v", err) //nolint:errorlint // none is an answer, too
 			}
 			return nil
 		})
