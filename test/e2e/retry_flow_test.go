@@ -22,7 +22,7 @@ func TestRetryRetimed(t *testing.T) {
 	onRabbitMQ(t, func(t *testing.T, s *scene) {
 		var queues []*v1alpha1.Queue
 		for _, kind := range bothTypes {
-			q := tiered(string(kind), kind, 3*time.Second, 3*time.Second)
+			q := tiered(string(kind), kind, 8*time.Second, 8*time.Second) // time enough to edit in, on a busy machine
 			s.create(q)
 			queues = append(queues, q)
 		}
@@ -68,14 +68,14 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return nil
 	})
 	group("twice")
-	second.waitFor(t, 15*time.Second, "the second attempts", half)
+	second.waitFor(t, 40*time.Second, "the second attempts", half)
 	group("once")
-	first.waitFor(t, 10*time.Second, "the first attempts", 2*half)
+	first.waitFor(t, 20*time.Second, "the first attempts", 2*half)
 
-	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
 	changed.Store(true)
+	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
 	var message string
-	within(t, 5*time.Second, "the status to say what drains", func(ctx context.Context) (bool, string) {
+	within(t, 15*time.Second, "the status to say what drains", func(ctx context.Context) (bool, string) {
 		s.get(q)
 		if is := meta.FindStatusCondition(q.Status.Conditions, v1alpha1.ConditionReady); is != nil && ctx.Err() == nil {
 			message = is.Message
@@ -83,7 +83,7 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return strings.Contains(message, "draining"), message
 	})
 	says(t, message, before[0].Name)
-	after.waitFor(t, 15*time.Second, "all that waited to come back", 2*half)
+	after.waitFor(t, 30*time.Second, "all that waited to come back", 2*half)
 	// What drains is looked at every 30 s at least, and the depth of a quorum queue
 	// is some seconds old when it is read.
 	within(t, 45*time.Second, "the old tiers to be gone", func(context.Context) (bool, string) {
