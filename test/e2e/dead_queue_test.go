@@ -53,7 +53,7 @@ func (s *scene) expire(t *testing.T, channel *amqp.Channel, queue string, bodies
 		letters[i].Expiration = "50"
 	}
 	send(t, channel, letters...)
-	within(t, 10*time.Second, "all in "+queue+" to expire", func(context.Context) (bool, string) {
+	within(t, 20*time.Second, "all in "+queue+" to expire", func(context.Context) (bool, string) {
 		n := ready(t, channel, queue)
 		return n == 0, fmt.Sprintf("%d are left", n)
 	})
