@@ -41,6 +41,11 @@ func TestObjectStatus(t *testing.T) {
 			verdict: engine.Verdict{Ready: true, Reason: "Succeeded", Message: "as declared", Warnings: []string{"x-foo is unknown", "y"}},
 			want:    []string{"Ready=True Succeeded: as declared; note: x-foo is unknown; y"},
 		},
+		"Draining": {
+			reason:  "what drains is said beside everything else, and stops nothing",
+			verdict: engine.Verdict{Ready: true, Reason: "Succeeded", Message: "as declared", Warnings: []string{"w"}, Draining: []string{"q.old: 3 messages", "q.older: 1 message"}},
+			want:    []string{"Ready=True Succeeded: as declared; note: w; draining: q.old: 3 messages; q.older: 1 message"},
+		},
 		"Waiting": {
 			reason:  "InProgress: it is not this object's fault",
 			verdict: engine.Verdict{Reason: "DependencyNotReady", Message: "waits", Warnings: []string{"x-foo is unknown"}},

@@ -58,6 +58,11 @@ const (
 	DeadLetterAtLeastOnce DeadLetterStrategy = "at-least-once"
 )
 
+// DeadLetterQueueType is the type of a queue for dead letters: a queue type that can be read empty.
+//
+// +kubebuilder:validation:Enum=classic;quorum
+type DeadLetterQueueType string
+
 // DeadLetter says where messages go that are rejected, expire, overflow or exceed the delivery limit.
 // By default Warrener creates the dead-letter exchange, a dead-letter queue and the binding between
 // them; objects that several queues want alike are shared, and the last of them deletes them.
@@ -97,8 +102,7 @@ type DeadLetter struct {
 	// queueType is the type of the dead-letter queue that is created: classic or quorum. Default: the
 	// type of this queue.
 	// +optional
-	// +kubebuilder:validation:Enum=classic;quorum
-	QueueType QueueType `json:"queueType,omitempty"`
+	QueueType DeadLetterQueueType `json:"queueType,omitempty"`
 
 	// routingKey is the key that dead letters get (x-dead-letter-routing-key) and that the dead-letter
 	// queue is bound with. Default: the queue's name; with create: false, the key that the message

@@ -110,7 +110,7 @@ func (d *draft) deadLetterQueue(q *v1alpha1.Queue) *topology.Queue {
 		d.problem(deadLetterPath+".queue", "%s is this queue itself: name another queue", quote(name))
 	}
 	d.ownName(deadLetterPath+".queue", name)
-	queueType := spec.QueueType
+	queueType := v1alpha1.QueueType(spec.QueueType)
 	if queueType == "" {
 		queueType = q.Spec.Type
 	} else {

@@ -36,7 +36,7 @@ var source = rapid.Custom(func(t *rapid.T) v1alpha1.BindingSource {
 })
 
 var deadLetter = rapid.Custom(func(t *rapid.T) *v1alpha1.DeadLetter {
-	d := &v1alpha1.DeadLetter{Queue: word.Draw(t, "dead queue"), QueueType: rapid.SampledFrom([]v1alpha1.QueueType{"", "classic", "quorum"}).Draw(t, "dead type")}
+	d := &v1alpha1.DeadLetter{Queue: word.Draw(t, "dead queue"), QueueType: rapid.SampledFrom([]v1alpha1.DeadLetterQueueType{"", "classic", "quorum"}).Draw(t, "dead type")}
 	if rapid.Bool().Draw(t, "create is written") {
 		create := rapid.Bool().Draw(t, "create")
 		d.Create = &create

@@ -152,6 +152,10 @@ func TestFollowersGrow(t *testing.T) {
 			want: []string{"held PartitionGrowthRefused shop/t topic t", "held PartitionGrowthRefused shop/t topic t.dlt"},
 			says: []string{"it grows with topic t, which does not: more partitions move keys"},
 		},
+		"HasMore": {
+			reason: "made for a growth that was taken back, it serves fewer partitions as well",
+			claims: []*topology.Claim{claim}, inventory: was, live: []topology.Resource{topic("t", 6), topic("t.dlt", 9)},
+		},
 		"NotAsked": {
 			reason: "the usage that counts is the leader's",
 			claims: []*topology.Claim{claim}, inventory: was, live: both,

@@ -29,7 +29,7 @@ type Topic struct {
 	// TopicID is the broker's UUID of a live topic, as text.
 	TopicID string
 	// Follows, of a wanted topic, names the topic that it serves: it may grow
-	// whenever that one may.
+	// whenever that one may, and more partitions than declared serve as well.
 	Follows string
 
 	// released config keys are to be unset; see Partial.
@@ -125,6 +125,9 @@ func (t *Topic) diffPartitions(found *Topic) []Change {
 		To:   strconv.Itoa(int(wanted)),
 	}
 	if wanted < found.Partitions {
+		if t.Follows != "" {
+			return nil
+		}
 		change.Mode = Forbidden
 		change.Why = fmt.Sprintf("Kafka cannot take partitions away: set partitions back to %d, or create another topic and move the data", found.Partitions)
 	}

@@ -116,6 +116,7 @@ var createRefusals = []refusal{
 	{"the default exchange cannot be created", "Queue", `{deadLetter: {exchange: ""}}`, "name another exchange, or write create: false"},
 	{"the broker's exchanges cannot be created", "Queue", `{deadLetter: {exchange: amq.direct}}`, "name another exchange, or write create: false"},
 	{"the broker's queues cannot be created", "Queue", `{deadLetter: {queue: amq.dead}}`, "name another dead-letter queue"},
+	{"dead letters are read and gone", "Queue", `{type: quorum, deadLetter: {queueType: stream}}`, `spec.deadLetter.queueType: Unsupported value: "stream": supported values: "classic", "quorum"`},
 	{"a loop", "Queue", `{name: a, deadLetter: {queue: a}}`, "deadLetter.queue cannot be this queue itself"},
 	{"a stream has no retries", "Queue", `{type: stream, retry: {strategy: Tiers, delays: [1s]}}`, "remove retry, or write type: quorum"},
 	{"a retry needs a queue that stays", "Queue", `{autoDelete: true, retry: {strategy: Tiers, delays: [1s]}}`, "remove durable: false, autoDelete and expires, or remove retry"},

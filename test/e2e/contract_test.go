@@ -201,10 +201,23 @@ func TestContractAndDeadLettersOfATopic(t *testing.T) {
 		}
 	}
 	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
-	s.produce(&v1alpha1.Topic{Spec: v1alpha1.TopicSpec{Name: dlt}}, 4)
+	s.produce(named(dlt), 4)
 	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionTrue)
 	within(t, reaction, "the depth of the topic for dead letters", func(context.Context) (bool, string) {
 		n, found := metric(t, s.controller, "warrener_dead_letter_topic_messages", fmt.Sprintf("topic=%q", dlt))
 		return found == 1 && n == 4, fmt.Sprintf("%v in %d series", n, found)
 	})
+	// Reading takes nothing out of a topic; retention does.
+	version := orders.GetResourceVersion()
+	s.produce(named(dlt), 1)
+	within(t, reaction, "the fifth", func(context.Context) (bool, string) {
+		n, _ := metric(t, s.controller, "warrener_dead_letter_topic_messages", fmt.Sprintf("topic=%q", dlt))
+		return n == 5, fmt.Sprint(n)
+	})
+	s.get(orders)
+	if orders.GetResourceVersion() != version {
+		t.Error("one more dead letter changed the object")
+	}
+	s.purge(dlt)
+	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
-	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // The delays change while 500 messages wait, half of them for their first retry
@@ -24,7 +22,7 @@ func TestRetryRetimed(t *testing.T) {
 	onRabbitMQ(t, func(t *testing.T, s *scene) {
 		var queues []*v1alpha1.Queue
 		for _, kind := range bothTypes {
-			q := tiered(string(kind), kind, 3*time.Second, 3*time.Second)
+			q := tiered(string(kind), kind, 8*time.Second, 8*time.Second) // time enough to edit in, on a busy machine
 			s.create(q)
 			queues = append(queues, q)
 		}
@@ -70,14 +68,14 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return nil
 	})
 	group("twice")
-	second.waitFor(t, 15*time.Second, "the second attempts", half)
+	second.waitFor(t, 40*time.Second, "the second attempts", half)
 	group("once")
-	first.waitFor(t, 10*time.Second, "the first attempts", 2*half)
+	first.waitFor(t, 20*time.Second, "the first attempts", 2*half)
 
-	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
 	changed.Store(true)
+	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
 	var message string
-	within(t, 5*time.Second, "the status to say what drains", func(ctx context.Context) (bool, string) {
+	within(t, 15*time.Second, "the status to say what drains", func(ctx context.Context) (bool, string) {
 		s.get(q)
 		if is := meta.FindStatusCondition(q.Status.Conditions, v1alpha1.ConditionReady); is != nil && ctx.Err() == nil {
 			message = is.Message
@@ -85,7 +83,7 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return strings.Contains(message, "draining"), message
 	})
 	says(t, message, before[0].Name)
-	after.waitFor(t, 15*time.Second, "all that waited to come back", 2*half)
+	after.waitFor(t, 30*time.Second, "all that waited to come back", 2*half)
 	// What drains is looked at every 30 s at least, and the depth of a quorum queue
 	// is some seconds old when it is read.
 	within(t, 45*time.Second, "the old tiers to be gone", func(context.Context) (bool, string) {
@@ -202,86 +200,6 @@ func mixed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		}
 		if deliveries != wanted || (died == 1) != (i%3 == 0) || died > 1 {
 			t.Errorf("%s (%s %q): %d deliveries, and %d were to be; %d times dead", body, letters[i].exchange, letters[i].key, deliveries, wanted, died)
-		}
-	}
-	s.empty(t, q.Name)
-}
-
-// The broker goes down while messages wait, and their time comes before it is
-// back: each finishes its timeline, and is dead once.
-func TestRetryRestart(t *testing.T) {
-	t.Parallel()
-	versions := harness.RabbitMQVersions[1:2]
-	if os.Getenv("WARRENER_LONG") != "" {
-		versions = harness.RabbitMQVersions
-	}
-	for _, version := range versions {
-		for name, down := range map[string]func(*harness.RabbitMQ, testing.TB){"stopped": (*harness.RabbitMQ).Stop, "killed": (*harness.RabbitMQ).Kill} {
-			t.Run(version+"/"+name, func(t *testing.T) {
-				t.Parallel()
-				s := newScene(t, harness.PrivateRabbitMQ(t, version, harness.RabbitMQOptions{}))
-				restarted(t, s, func() { down(s.broker, t) })
-			})
-		}
-	}
-}
-
-func restarted(t *testing.T, s *scene, down func()) {
-	t.Helper()
-	const half = 50
-	q := tiered("work", v1alpha1.QueueTypeQuorum, time.Second, 2*time.Second, 300*msec)
-	s.create(q)
-	s.ready(20*time.Second, q)
-	retry := compile.RetryOf(q)
-	book, dead, twice := newDiary(), newDiary(), newDiary()
-	work := func() (stop func()) {
-		return consume(t, s.broker, s.virtualHost, q.Name, book, func(d amqp.Delivery, n int) error {
-			if n == 2 {
-				twice.note(d, time.Now())
-			}
-			return d.Reject(false)
-		})
-	}
-	channel := amqpChannel(t, s.broker, s.virtualHost)
-	group := func(name string) {
-		letters := make([]letter, half)
-		for i := range letters {
-			letters[i] = plain("", q.Name, fmt.Sprintf("%s %d", name, i))
-		}
-		send(t, channel, letters...)
-	}
-	stop := work()
-	group("second tier")
-	twice.waitFor(t, 10*time.Second, "the second attempts", half)
-	group("first tier")
-	book.waitFor(t, 10*time.Second, "the first attempts", 2*half)
-	time.Sleep(300 * msec) // rejections have no confirm; this is about those that waited
-	down()
-	stop()
-	deliveries, _ := book.count()
-	if deliveries != 3*half {
-		t.Fatalf("%d deliveries before the broker went down, and %d were to be", deliveries, 3*half)
-	}
-	time.Sleep(2500 * msec)
-	s.broker.Start(t)
-
-	stop = work()
-	stopDead := consume(t, s.broker, s.virtualHost, retry.DeadQueue, dead, ack)
-	dead.waitFor(t, 20*time.Second, "all to be dead", 2*half)
-	time.Sleep(500 * msec)
-	stop()
-	stopDead()
-	for _, group := range []string{"first", "second"} {
-		for i := range half {
-			body := fmt.Sprintf("%s tier %d", group, i)
-			var keys []string
-			for _, each := range book.of(body) {
-				keys = append(keys, each.RoutingKey)
-			}
-			wanted := []string{q.Name, retry.Steps[0].RoutingKey, retry.Steps[1].RoutingKey, retry.Steps[2].RoutingKey}
-			if strings.Join(keys, " ") != strings.Join(wanted, " ") || len(dead.of(body)) != 1 {
-				t.Errorf("%s: delivered as %q, and %d times dead", body, keys, len(dead.of(body)))
-			}
 		}
 	}
 	s.empty(t, q.Name)

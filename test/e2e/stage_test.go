@@ -225,6 +225,8 @@ type brokerQueue struct {
 	Durable   bool           `json:"durable"`
 	Arguments map[string]any `json:"arguments"`
 	Messages  int            `json:"messages"`
+	// Undead have died, at-least-once, and found no queue yet; Messages has them too.
+	Undead int `json:"messages_dlx"`
 }
 
 // find reads an object of the management API; false if there is none.
