@@ -5,4 +5,5 @@
 //
 //	samples_test.go   config/samples in a namespace of a test's own
 //	nodejs_test.go    examples/nodejs
+//	process_test.go   running programs
 package examples

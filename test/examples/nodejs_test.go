@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -33,6 +34,7 @@ func TestNodeJS(t *testing.T) {
 				parts = append(parts, "kafka", "replay")
 			}
 			storyEndsWell(t, example, contracts, broker, parts)
+			comesBack(t, example, contracts, broker, s)
 		})
 	}
 }
@@ -179,11 +181,42 @@ func storyEndsWell(t *testing.T, example, contracts string, broker *harness.Rabb
 	}
 }
 
+// comesBack: a worker that loses its connection connects again and goes on.
+func comesBack(t *testing.T, example, contracts string, broker *harness.RabbitMQ, s *samples) {
+	t.Helper()
+	worker := start(t, example, environment(contracts, broker), "src/worker-tiers.js")
+	worker.await(t, "ready", "")
+	path := "/api/vhosts/" + url.PathEscape(s.virtualHost) + "/connections"
+	cut := 0
+	for deadline := time.Now().Add(30 * time.Second); cut == 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the broker lists no connection after 30 s")
+		}
+		var connections []struct {
+			Name string `json:"name"`
+		}
+		broker.Must(t, "GET", path, nil, &connections)
+		for _, c := range connections {
+			if status, _ := broker.Do(t, "DELETE", "/api/connections/"+url.PathEscape(c.Name), nil); status == 204 {
+				cut++
+			}
+		}
+	}
+	worker.await(t, "disconnected", "")
+	worker.await(t, "ready", "")
+	if stdout, stderr, err := program(t, example, append(environment(contracts, broker), "RUN=later"), "node", "src/publisher.js"); err != nil {
+		t.Fatalf("publish: %v\n%s%s", err, stdout, stderr)
+	}
+	worker.await(t, "handled", "later-1-paid")
+	worker.stop(t)
+}
+
 // line is what the programs log, as far as tests look at it.
 type line struct {
 	Event   string   `json:"event"`
 	OK      bool     `json:"ok"`
 	What    string   `json:"what"`
+	ID      string   `json:"id"`
 	Queue   string   `json:"queue"`
 	Objects []string `json:"objects"`
 }

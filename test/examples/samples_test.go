@@ -2,7 +2,6 @@ package examples
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -149,17 +148,4 @@ func write(t *testing.T, path, content string) {
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil { //nolint:gosec // in a folder of the test
 		t.Fatal(err)
 	}
-}
-
-// program runs to its end, within a time that is generous.
-func program(t *testing.T, dir string, env []string, name string, args ...string) (stdout, stderr string, err error) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, name, args...)
-	var out, log bytes.Buffer
-	command.Dir, command.Env = dir, append(os.Environ(), env...)
-	command.Stdout, command.Stderr = &out, &log
-	err = command.Run()
-	return out.String(), log.String(), err
 }
