@@ -9,6 +9,14 @@ const patience = 60_000 // a machine may be busy
 export class Process {
   static #running = new Set()
 
+  // However the story ends, no service stays behind.
+  static {
+    process.on('exit', () => {
+      for (const one of Process.#running) one.child.kill('SIGKILL')
+    })
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => process.exit(1))
+  }
+
   // start runs a program of src/ and shows each of its lines to onLine.
   constructor(program, { args = [], env = {}, onLine = () => {} } = {}) {
     this.program = program
