@@ -11,6 +11,10 @@ import (
 	amqp "github.com/rabbitmq/amqp091-go"
 )
 
+// deadline is for all messages to come to an end, which takes ten seconds on a
+// machine that does nothing else.
+const deadline = 3 * time.Minute
+
 // prefetch is how many deliveries a consumer holds at most.
 const prefetch = 10
 
@@ -186,16 +190,16 @@ func (c *crew) post() *amqp.Channel {
 // left, and holds what happened to what was to happen.
 func finish(t *testing.T, limit time.Duration, crews ...*crew) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
+	end := time.Now().Add(limit)
 	for _, c := range crews {
-		for !c.book.done() && time.Now().Before(deadline) { // what is missing then, check tells
+		for !c.book.done() && time.Now().Before(end) { // what is missing then, check tells
 			time.Sleep(50 * msec)
 		}
 	}
 	for _, c := range crews {
 		channel := amqpChannel(t, c.s.broker, c.s.virtualHost)
 		for _, name := range c.s.family(c.book.queue) {
-			for ready(t, channel, name) > 0 && time.Now().Before(deadline) {
+			for ready(t, channel, name) > 0 && time.Now().Before(end) {
 				time.Sleep(50 * msec)
 			}
 		}

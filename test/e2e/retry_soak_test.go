@@ -225,7 +225,7 @@ func mixed(t *testing.T, s *scene, y *yard) {
 			t.Fatal("no more dead letters that could be sent again")
 		}
 	}
-	finish(t, time.Minute, crew, others)
+	finish(t, deadline, crew, others)
 	if crew.book.crashes < 10 {
 		t.Errorf("%d crashes, and 20 were planned", crew.book.crashes)
 	}
@@ -262,13 +262,13 @@ func expired(t *testing.T, s *scene, y *yard) {
 	for _, d := range late {
 		crew.book.foresee(d.MessageId, fate{attempts: []int{crew.book.attempt(d)}, death: "expired"})
 	}
-	finish(t, time.Minute, crew)
+	finish(t, deadline, crew)
 }
 
 // overflowed fills queues, has messages come back to a full one, and starts
 // consumers then.
 func overflowed(t *testing.T, s *scene, y *yard) {
-	limit := time.Minute
+	limit := deadline
 	var crews []*crew
 	for _, q := range y.full {
 		c := newCrew(t, s, q.Name)
