@@ -215,7 +215,7 @@ func (l *ledger) check(t *testing.T) {
 	broken := slices.Clone(l.strange)
 	sent, deliveries, extra, handled, refused := len(l.fates), 0, 0, 0, 0
 	died := map[string]int{}
-	for _, id := range slices.Sorted(maps.Keys(l.records)) {
+	for _, id := range slices.Sorted(maps.Keys(l.fates)) {
 		f, r := l.fates[id], l.of(id)
 		if breach := f.breach(l.queue, r); breach != "" {
 			broken = append(broken, id+": "+breach)
