@@ -64,8 +64,8 @@ func (y *yard) all() []*v1alpha1.Queue {
 
 func newYard(s *scene, kind v1alpha1.QueueType, seed uint64) *yard {
 	var twenty []time.Duration
-	for n := range time.Duration(20) {
-		twenty = append(twenty, (n+1)*20*msec)
+	for n := range 20 {
+		twenty = append(twenty, time.Duration(20*(n+1))*msec)
 	}
 	named := func(name string, delays ...time.Duration) *v1alpha1.Queue {
 		q := tiered(string(kind)+"."+name, kind, delays...)
