@@ -243,10 +243,18 @@ func TestTopicNames(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	const tiers = "retry: {strategy: Tiers, maxRetries: 3, backoff: {initial: 1s}}, "
 	cases := map[string]struct {
-		reason, spec string
-		want         []string
+		reason, version, spec string
+		want                  []string
 	}{
+		"CyclesBefore4": {
+			reason: "the cycle detection of 3.10 drops what was rejected, died otherwise and is rejected again", version: "3.10.8",
+			spec: tiers + "maxLength: 10",
+			want: []string{"spec.retry: RabbitMQ 3.10.8 may lose a message that is rejected, then expires, overflows or exceeds the delivery limit on its way back, and is rejected again: upgrade to 4.0 or later, write maxRetries: 2, or remove messageTTL, maxLength, maxLengthBytes and deliveryLimit"},
+		},
+		"NoCyclesFrom4":        {reason: "4.0 tells why a message died last", version: "4.0.5", spec: tiers + "maxLength: 10"},
+		"NothingDiesOtherwise": {reason: "rejections alone are safe on 3.10 too", version: "3.10.8", spec: strings.TrimSuffix(tiers, ", ")},
 		"UnknownArgument": {
 			reason: "tutorials use x-max-retries; no broker does",
 			spec:   "arguments: {x-max-retries: 5}",
@@ -272,7 +280,9 @@ func TestWarnings(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			claim := Claim(parse(t, manifest("Queue", "q", "type: classic, "+tc.spec)), shop)
+			connection := shop
+			connection.Version = tc.version
+			claim := Claim(parse(t, manifest("Queue", "q", "type: classic, "+tc.spec)), connection)
 			if claim.Invalid != nil {
 				t.Fatalf("%s: invalid: %v", tc.reason, claim.Invalid)
 			}

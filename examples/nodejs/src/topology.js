@@ -61,7 +61,7 @@ export function delayQueue(contract, i) {
 }
 
 function deadQueue(contract) {
-  return { queue: contract.deadLetter.queue, options: { arguments: { 'x-queue-type': contract.queueType } } }
+  return { queue: contract.deadLetter.queue, options: { arguments: contract.deadLetter.queueArguments } }
 }
 
 // safe makes a quorum queue keep a message until the queue that it goes to has it.
