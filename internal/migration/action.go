@@ -23,6 +23,9 @@ type (
 	// TryShovels asks whether the broker has shovels, and lets this user make
 	// them. It leaves nothing behind.
 	TryShovels struct{}
+	// TryConfigure asks whether this user may delete the queue and declare it, by
+	// declaring it as it is.
+	TryConfigure struct{ Queue *topology.Queue }
 	// StartShovel moves messages from a queue to a fanout exchange.
 	StartShovel struct {
 		Name     string
@@ -48,14 +51,15 @@ type (
 	ExpectEmpty struct{ Queue string }
 )
 
-func (Create) action()      {}
-func (Delete) action()      {}
-func (TryShovels) action()  {}
-func (StartShovel) action() {}
-func (StopShovel) action()  {}
-func (SetPolicy) action()   {}
-func (DropPolicy) action()  {}
-func (ExpectEmpty) action() {}
+func (Create) action()       {}
+func (Delete) action()       {}
+func (TryShovels) action()   {}
+func (TryConfigure) action() {}
+func (StartShovel) action()  {}
+func (StopShovel) action()   {}
+func (SetPolicy) action()    {}
+func (DropPolicy) action()   {}
+func (ExpectEmpty) action()  {}
 
 // Decision is what to do now.
 type Decision struct {

@@ -38,7 +38,7 @@ func (m *migration) detour() Decision {
 // itself comes last: with it the migration has begun.
 func (m *migration) prepare() []Action {
 	actions := append([]Action{TryShovels{}}, m.tryWanted()...)
-	actions = append(actions, Create{Resource: m.live}) // as it is: whoever may declare it may delete it
+	actions = append(actions, TryConfigure{Queue: m.live})
 	actions = append(actions, m.parkMissing()...)
 	return append(actions, Create{Resource: detour(m.want)}, Create{Resource: m.binding(m.names.Detour, m.want.Name)})
 }
