@@ -27,6 +27,9 @@ type Names struct {
 	// Trial is a queue with the wanted arguments, there for a moment, to see
 	// whether the broker takes them.
 	Trial string
+	// Record is an exchange that leads nowhere: it keeps the bindings of a queue
+	// that is recreated.
+	Record string
 	// Shovel moves messages from the queue, the backlog or the park.
 	Shovel string
 	// Policy keeps policies for all queues away from park and backlog.
@@ -39,6 +42,7 @@ const (
 	roleBacklog = ".backlog"
 	roleReturn  = ".return"
 	roleTrial   = ".trial"
+	roleRecord  = ".record"
 	roleShovel  = ".shovel"
 	rolePolicy  = ".policy"
 
@@ -57,7 +61,7 @@ func NamesOf(queue string) Names {
 	base := Prefix + queue
 	return Names{
 		Detour: base + roleDetour, Park: base + rolePark, Backlog: base + roleBacklog, Return: base + roleReturn,
-		Trial: base + roleTrial, Shovel: base + roleShovel, Policy: base + rolePolicy,
+		Trial: base + roleTrial, Record: base + roleRecord, Shovel: base + roleShovel, Policy: base + rolePolicy,
 	}
 }
 
@@ -78,7 +82,7 @@ func scaffold(name string) bool {
 	if !strings.HasPrefix(name, Prefix) {
 		return false
 	}
-	for _, role := range []string{roleDetour, rolePark, roleBacklog, roleReturn, roleTrial} {
+	for _, role := range []string{roleDetour, rolePark, roleBacklog, roleReturn, roleTrial, roleRecord} {
 		if strings.HasSuffix(name, role) && len(name) > len(Prefix)+len(role) {
 			return true
 		}
