@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"sort"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -89,7 +88,7 @@ func inventoryOf(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []s
 // through exchanges and two consumers that reconnect. In each round the
 // controller dies at some write, in the first one between DELETE and PUT.
 func TestMigrateUnderLoad(t *testing.T) {
-	rounds, perSecond := 3, 100
+	rounds, perSecond := 3, 50
 	if os.Getenv("WARRENER_LONG") != "" {
 		rounds, perSecond = 20, 250
 	}
@@ -151,8 +150,8 @@ func TestMigrateKeepsOrder(t *testing.T) {
 	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name = "order.process"
 		perSecond := 50
-		if n, err := strconv.Atoi(os.Getenv("RATE")); err == nil {
-			perSecond = n
+		if os.Getenv("WARRENER_LONG") != "" {
+			perSecond = 250
 		}
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
 		prepare(t, broker, append([]topology.Resource{forms[0]}, shopBindings(vh, name)...)...)
