@@ -29,7 +29,7 @@ type traffic struct {
 	refused   []string            // that the broker did not confirm
 	got       map[string][]parcel // by publisher, in the order in which consumers got them
 	refusals  map[string]int      // what consumers were told when they subscribed
-	breaks    int            // how often publishers had to connect again
+	breaks    int                 // how often publishers had to connect again
 }
 
 // parcel is a message as a consumer got it.
