@@ -13,8 +13,8 @@ import (
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// fate decides which write of a migration is the last one of its process.
-type fate struct {
+// mortal decides which write of a migration is the last one of its process.
+type mortal struct {
 	mu sync.Mutex
 	// die is asked before each write, with its number from 1 and what it is.
 	die func(number int, request *http.Request) death
@@ -34,7 +34,7 @@ const (
 var errKilled = errors.New("the process was killed here")
 
 // RoundTrip implements http.RoundTripper.
-func (f *fate) RoundTrip(request *http.Request) (*http.Response, error) {
+func (f *mortal) RoundTrip(request *http.Request) (*http.Response, error) {
 	f.mu.Lock()
 	if f.dead {
 		f.mu.Unlock()
@@ -93,7 +93,7 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 	t.Helper()
 	out, begin := outcome{}, time.Now()
 	var deleted time.Time
-	f := &fate{die: m.die}
+	f := &mortal{die: m.die}
 	if m.die == nil {
 		f.die = func(int, *http.Request) death { return lives }
 	}
@@ -122,7 +122,7 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 		progress, err := broker.Advance(t.Context(), op)
 		if errors.Is(err, errKilled) {
 			out.killed = true
-			f = &fate{die: func(int, *http.Request) death { return lives }}
+			f = &mortal{die: func(int, *http.Request) death { return lives }}
 			broker = start()
 			continue
 		}
