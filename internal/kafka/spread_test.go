@@ -34,6 +34,9 @@ func TestSpread(t *testing.T) {
 		"of two in a rack one goes, the leader last": {
 			[]node{{1, "a"}, {2, "a"}, {3, "b"}}, [][]int32{{1, 2, 3}}, 2, [][]int32{{1, 3}},
 		},
+		"the preferred leader stays when others go": {
+			three, [][]int32{{3, 1, 2}}, 1, [][]int32{{3}},
+		},
 		"what is on a broker that is down goes first, the leader's replica too": {
 			three[:2], [][]int32{{3, 1, 2}}, 2, [][]int32{{1, 2}},
 		},
