@@ -37,6 +37,7 @@ func newMover(t *testing.T) *mover {
 // all topics share, and demands that there are none.
 func (m *mover) throttled() {
 	m.Helper()
+	m.cluster.Exclusive(m, "throttle")
 	if rates := m.rates(); len(rates) > 0 {
 		m.Fatalf("the brokers have rates already: %v", rates)
 	}
@@ -93,6 +94,13 @@ func (m *mover) assignments(name string) [][]int32 {
 func (m *mover) config(name string) map[string]string {
 	m.Helper()
 	return look(m, m.broker, m.prefix+name).Config
+}
+
+// throttledTo waits for the brokers to have rates: each learns of them for
+// itself.
+func (m *mover) throttledTo(what string, want map[string]string) {
+	m.Helper()
+	eventually(m, fmt.Sprintf("%s: the rates are %v", what, want), func() bool { return maps.Equal(want, m.rates()) })
 }
 
 func (m *mover) rates() map[string]string { return ratesOf(m, m.admin) }
@@ -239,9 +247,7 @@ func TestThrottle(t *testing.T) {
 		m.fill(name, 0, 4)
 		want := &topology.Topic{Name: m.prefix + name, ReplicationFactor: 2, Throttle: rate}
 		m.advance(m.broker, want)
-		if diff := cmp.Diff(allRates(rate), m.rates()); diff != "" {
-			t.Fatalf("%s: the brokers' rates (-want +got)\n%s", name, diff)
-		}
+		m.throttledTo(name, allRates(rate))
 		if diff := cmp.Diff(map[string]string{leaderReplicas: "00:1", followerReplicas: "00:2"}, m.config(name)); diff != "" {
 			t.Fatalf("%s: throttled replicas (-want +got)\n%s", name, diff)
 		}
@@ -263,11 +269,104 @@ func TestThrottle(t *testing.T) {
 		if name == "done" && !strings.Contains(said[len(said)/2].Message, " of 4.0 MiB copied (") {
 			t.Errorf("halfway it says %q", said[len(said)/2].Message)
 		}
-		if rates, config := m.rates(), m.config(name); len(rates)+len(config) > 0 {
-			t.Errorf("%s: left over: %v %v", name, rates, config)
+		m.throttledTo("after "+name, nil)
+		if config := m.config(name); len(config) > 0 {
+			t.Errorf("%s: left over: %v", name, config)
 		}
 	}
 	if diff := cmp.Diff([][]int32{{1}}, m.assignments("cancelled")); diff != "" {
 		t.Errorf("called off (-want +got)\n%s", diff)
 	}
+}
+
+// A throttle that was there before is somebody else's.
+func TestForeignThrottle(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	setRates(t, m.cluster, "1048576")
+	m.throttledTo("by hand", allRates(1<<20))
+	m.topic("lent", []int32{1})
+	m.fill("lent", 0, 3)
+	want := &topology.Topic{Name: m.prefix + "lent", ReplicationFactor: 2, Throttle: 5}
+	said := m.finish(want)
+	if diff := cmp.Diff(allRates(1<<20), m.rates()); diff != "" {
+		t.Errorf("rates that were there before (-want +got)\n%s", diff)
+	}
+	if !strings.Contains(said[0].Message, "throttled by the rate that somebody else has set") {
+		t.Errorf("it says %q", said[0].Message)
+	}
+	if config := m.config("lent"); len(config) > 0 {
+		t.Errorf("left over: %v", config)
+	}
+
+	m.topic("listed", []int32{1})
+	list := map[string]string{leaderReplicas: "0:1", followerReplicas: "*"}
+	alterTopic(t, m.admin, m.prefix+"listed", list)
+	said = m.finish(&topology.Topic{Name: m.prefix + "listed", ReplicationFactor: 2, Throttle: 5})
+	if diff := cmp.Diff(list, m.config("listed")); diff != "" {
+		t.Errorf("lists that were there before (-want +got)\n%s", diff)
+	}
+	if !strings.Contains(said[0].Message, "without the declared throttle") {
+		t.Errorf("it says %q", said[0].Message)
+	}
+}
+
+func alterTopic(t testing.TB, admin *kadm.Client, topic string, config map[string]string) {
+	t.Helper()
+	var changes []kadm.AlterConfig
+	for key, value := range config {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: &value})
+	}
+	answers, err := admin.AlterTopicConfigs(t.Context(), changes, topic)
+	if err != nil || len(answers) != 1 || answers[0].Err != nil {
+		t.Fatalf("alter %s: %+v, %v", topic, answers, err)
+	}
+}
+
+// Topics that move at the same time share the rates; the last one takes them
+// away. Another rate in the declaration is taken up on the way, and so is none.
+func TestSharedThrottle(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	long, short := m.topic("long", []int32{1}), m.topic("short", []int32{2})
+	m.fill("long", 0, 6)
+	m.fill("short", 0, 1)
+	first := &topology.Topic{Name: long.Name, ReplicationFactor: 2, Throttle: 1000}
+	m.advance(m.broker, first)
+	m.throttledTo("at first", allRates(1000))
+	first.Throttle = 400_000
+	m.advance(m.broker, first)
+	m.throttledTo("another rate", allRates(400_000))
+	second := &topology.Topic{Name: short.Name, ReplicationFactor: 2, Throttle: 900_000}
+	m.finish(second)
+	if diff := cmp.Diff(allRates(400_000), m.rates()); diff != "" {
+		t.Fatalf("one of two topics is done (-want +got)\n%s", diff)
+	}
+	if config := m.config("short"); len(config) > 0 {
+		t.Errorf("left over on the one that is done: %v", config)
+	}
+	if progress := m.advance(m.broker, first); progress.Done {
+		t.Fatal("the other one is done: this test needs it to last")
+	}
+	first.Throttle = 0
+	m.advance(m.broker, first)
+	m.throttledTo("no throttle is declared any more", nil)
+	if config := m.config("long"); len(config) > 0 {
+		t.Errorf("no throttle is declared any more, and there are %v", config)
+	}
+	m.finish(first)
+}
+
+// A topic that is deleted on its way takes its throttle along.
+func TestThrottleGoesWithItsTopic(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	m.topic("doomed", []int32{1})
+	m.fill("doomed", 0, 2)
+	m.advance(m.broker, &topology.Topic{Name: m.prefix + "doomed", ReplicationFactor: 2, Throttle: 1000})
+	m.throttledTo("on the way", allRates(1000))
+	live := look(t, m.broker, m.prefix+"doomed")
+	outcome := m.broker.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: live.ID(), Live: live}})[0]
+	(*failure)(nil).check(t, "delete", outcome.Err)
+	m.throttledTo("afterwards", nil)
 }

@@ -45,7 +45,7 @@ func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now rep
 	}
 	t.lists = lists[want.Name]
 	t.mark = markOf(t.lists[leaderReplicas], t.lists[followerReplicas])
-	if t.wanted == 0 && t.mark != ours {
+	if t.wanted == 0 {
 		return t, nil
 	}
 	return t, t.readRates(ctx)
@@ -262,14 +262,28 @@ func (t *throttle) remove(ctx context.Context) error {
 	return err
 }
 
+// unthrottle takes away what is ours of a topic's throttle, whatever is under way.
+func (b *Broker) unthrottle(ctx context.Context, live *topology.Topic) error {
+	b.reassigning.Lock()
+	defer b.reassigning.Unlock()
+	now, err := b.readReplicas(ctx, live.ID())
+	if err != nil {
+		return err
+	}
+	t, err := b.readThrottle(ctx, &topology.Topic{Name: live.Name}, now)
+	if err != nil || !t.isOurs() {
+		return err
+	}
+	t.away = nil // they are not waited for
+	return t.remove(ctx)
+}
+
+// removeRates unsets them wherever they may be: a broker that got one a moment
+// ago may not show it yet.
 func (t *throttle) removeRates(ctx context.Context) error {
 	change := map[string]map[string]string{}
-	for id, rates := range t.rates {
-		unset := map[string]string{}
-		for key := range rates {
-			unset[key] = ""
-		}
-		change[strconv.Itoa(int(id))] = unset
+	for _, n := range t.nodes {
+		change[strconv.Itoa(int(n.id))] = map[string]string{leaderRate: "", followerRate: ""}
 	}
 	t.lastRate = 0
 	return t.alter(ctx, kmsg.ConfigResourceTypeBroker, change)
