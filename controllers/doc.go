@@ -6,6 +6,7 @@
 //	watch.go       notes whose object changed (intake) and queues its connection
 //	edits.go       the Edits lane: intake -> claims -> a pass over what is dirty
 //	sweep.go       the Sweep lane: connects, checks everything, in slices
+//	operations.go  the Operations lane: what takes longer than a pass
 //	session.go     one connection: credentials, adapter, cluster, is it up?
 //	registry.go    all of them, and the clusters they reach
 //	dial.go        from a connection and its Secrets to an adapter

@@ -118,6 +118,7 @@ func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, 
 	if err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
+	r.queueOperations(s.key, cluster)
 	if at, any := cluster.Next(s.key); any {
 		// Never busy: what is dirty at once still gathers for a moment.
 		return reconcile.Result{RequeueAfter: max(time.Until(at), 5*time.Millisecond)}, nil

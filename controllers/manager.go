@@ -113,10 +113,14 @@ func (r *Registry) watch(mgr manager.Manager, c controller.TypedController[Reque
 
 // Reconcile implements reconcile.TypedReconciler.
 func (r *Registry) Reconcile(ctx context.Context, request Request) (reconcile.Result, error) {
-	if request.Lane == LaneSweep {
+	switch request.Lane {
+	case LaneSweep:
 		return r.sweep(ctx, request.Connection)
+	case LaneOperations:
+		return r.operations(ctx, request.Connection)
+	default:
+		return r.edits(ctx, request.Connection)
 	}
-	return r.edits(ctx, request.Connection)
 }
 
 // lookAgain has an object looked at once more.

@@ -103,6 +103,7 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 	if at, any := cluster.Next(s.key); any {
 		r.queue(Request{s.key, LaneEdits}, max(time.Until(at), 0))
 	}
+	r.queueOperations(s.key, cluster)
 	countHeld(s.key, held)
 	return nil
 }

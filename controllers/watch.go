@@ -23,8 +23,9 @@ type Lane string
 
 // The lanes of a connection; see package engine.
 const (
-	LaneEdits Lane = "edits"
-	LaneSweep Lane = "sweep"
+	LaneEdits      Lane = "edits"
+	LaneSweep      Lane = "sweep"
+	LaneOperations Lane = "operations"
 )
 
 // Request asks for one lane of one connection to run.

@@ -38,6 +38,14 @@ type broker struct {
 	mu       sync.Mutex
 	live     map[topology.ID]topology.Resource
 	messages map[topology.ID]int64
+	detours  map[topology.ID]*detour
+	// booked tells what the books say of an object that is operated on.
+	booked func(topology.ID) topology.OperationKind
+	// offences are operations that are not on the books, and steps on what an
+	// operation has in hand.
+	offences []string
+	// advancing runs while an Advance is on its way.
+	advancing func(topology.Operation)
 	// unmeasured: depths are not told.
 	unmeasured bool
 	// hidden objects do not show in that many reads.
@@ -90,7 +98,7 @@ func taken(by topology.Resource) fault {
 
 func newBroker(j *journal) *broker {
 	return &broker{
-		journal: j, live: map[topology.ID]topology.Resource{shop.ID(): shop}, messages: map[topology.ID]int64{},
+		journal: j, live: map[topology.ID]topology.Resource{shop.ID(): shop}, messages: map[topology.ID]int64{}, detours: map[topology.ID]*detour{},
 		hidden: map[topology.ID]int{}, faults: map[topology.ID][]fault{},
 	}
 }
@@ -159,6 +167,9 @@ func (b *broker) Apply(_ context.Context, wave []topology.Step) []topology.Outco
 	before := maps.Clone(b.live)
 	out := make([]topology.Outcome, len(wave))
 	for i, step := range wave {
+		if b.inHand(step.ID) {
+			b.offences = append(b.offences, fmt.Sprintf("%s %s: an operation has it in hand", step.Verb, step.ID))
+		}
 		b.journal.add("%s %s", step.Verb, step.ID)
 		out[i] = topology.Outcome{Step: step, Err: b.apply(step, before)}
 	}

@@ -32,6 +32,10 @@ type Cluster struct {
 	settling map[topology.ID]settlement
 	// draining: what living owners declare no longer, and that is not empty.
 	draining map[topology.ID]*drain
+	// operations to be carried on with, and how far they are.
+	operations map[topology.ID]*operation
+	// setbacks pace operations that failed.
+	setbacks *ledger
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
@@ -52,12 +56,14 @@ func NewCluster(store Store, clock Clock) *Cluster {
 	return &Cluster{
 		store: store, clock: clock,
 		world: plan.NewWorld(), ledger: newLedger(),
-		dirty:    map[topology.OwnerKey]struct{}{},
-		waiting:  map[topology.ID]map[topology.OwnerKey]struct{}{},
-		settling: map[topology.ID]settlement{},
-		draining: map[topology.ID]*drain{},
-		written:  map[topology.ID]time.Time{},
-		sweeps:   map[topology.ConnectionKey]time.Time{},
+		dirty:      map[topology.OwnerKey]struct{}{},
+		waiting:    map[topology.ID]map[topology.OwnerKey]struct{}{},
+		settling:   map[topology.ID]settlement{},
+		draining:   map[topology.ID]*drain{},
+		operations: map[topology.ID]*operation{},
+		setbacks:   newLedger(),
+		written:    map[topology.ID]time.Time{},
+		sweeps:     map[topology.ConnectionKey]time.Time{},
 	}
 }
 
@@ -224,6 +230,7 @@ func (c *Cluster) RetryNow() {
 	c.state.Lock()
 	defer c.state.Unlock()
 	c.ledger.expire()
+	c.setbacks.expire()
 }
 
 // load reads the inventory once per process, and again after Forget.

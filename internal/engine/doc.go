@@ -12,6 +12,8 @@
 //	when a failed object is retried  ledger.go
 //	what an owner is told            verdict.go
 //	what is declared no longer       drain.go
+//	what takes longer than a pass    operation.go
+//	how often statuses tell numbers  news.go
 //	how much queues hold             depths.go
 //	the ports to the outside         ports.go
 //

@@ -13,9 +13,6 @@ import (
 const (
 	firstDrainLook   = 3 * time.Second
 	longestDrainLook = 30 * time.Second
-	// drainNews is how long a count is told before a newer one is: a status is
-	// not for watching numbers.
-	drainNews = 10 * time.Second
 )
 
 // drain is one object that is declared no longer and not empty yet.
@@ -23,9 +20,7 @@ type drain struct {
 	messages int64
 	due      time.Time
 	wait     time.Duration
-	// told is what statuses say, since when.
-	told  string
-	since time.Time
+	news     news[string]
 }
 
 // noteDraining lists what drains for each owner, and when to look again. The
@@ -42,7 +37,7 @@ func (c *Cluster) noteDraining(owners []topology.OwnerKey, p *plan.Plan) map[top
 			noted[held.ID] = true
 			c.look(held, now)
 		}
-		out[held.Owner] = append(out[held.Owner], c.draining[held.ID].told)
+		out[held.Owner] = append(out[held.Owner], c.draining[held.ID].news.told)
 	}
 	for id := range c.draining {
 		entry, owned := c.world.Entry(id)
@@ -58,15 +53,13 @@ func (c *Cluster) look(held plan.Held, now time.Time) {
 	d := c.draining[held.ID]
 	switch {
 	case d == nil:
-		d = &drain{wait: firstDrainLook, told: held.Message, since: now}
+		d = &drain{wait: firstDrainLook}
 		c.draining[held.ID] = d
 	case d.messages != held.Messages:
 		d.wait = firstDrainLook
 	case !now.Before(d.due):
 		d.wait = min(2*d.wait, longestDrainLook)
 	}
-	if now.Sub(d.since) >= drainNews && d.told != held.Message {
-		d.told, d.since = held.Message, now
-	}
+	d.news.tell(held.Message, now)
 	d.messages, d.due = held.Messages, now.Add(d.wait)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ type machine struct {
 	// generations, by owner.
 	generations map[topology.OwnerKey]int64
 	sweeping    *Sweep
+	// suspends: claims may be suspended.
+	suspends bool
 }
 
 var machineOwners = []string{"shop/a", "shop/b", "shop/c", "audit/a"}
@@ -35,7 +38,7 @@ func (m *machine) draw(t *rapid.T, owner topology.OwnerKey) *topology.Claim {
 	name := owner.Namespace + "." + owner.Name
 	var all []topology.Want
 	for _, r := range []topology.Resource{
-		queue("q." + name), quorum("r."+name, "x-dead-letter-exchange", "dlx"), topic("t."+name, "retention.ms", rapid.SampledFrom([]string{"1", "2"}).Draw(t, "retention")),
+		queue("q."+name, "x-max-length", int64(rapid.IntRange(1, 2).Draw(t, "length"))), quorum("r."+name, "x-dead-letter-exchange", "dlx"), topic("t."+name, "retention.ms", rapid.SampledFrom([]string{"1", "2"}).Draw(t, "retention")),
 	} {
 		all = append(all, topology.Want{Resource: r})
 	}
@@ -45,6 +48,8 @@ func (m *machine) draw(t *rapid.T, owner topology.OwnerKey) *topology.Claim {
 	m.generations[owner]++
 	c := cr(owner.Namespace+"/"+owner.Name, generation(m.generations[owner]))
 	c.Policy.Deletion = rapid.SampledFrom([]topology.DeletionPolicy{topology.DeleteIfUnused, topology.Delete}).Draw(t, "deletion")
+	c.Policy.Update = topology.UpdateMigrate
+	c.Suspended = m.suspends && rapid.IntRange(0, 9).Draw(t, "suspended") == 0
 	for _, want := range all {
 		if rapid.Bool().Draw(t, "wanted") {
 			c.Want = append(c.Want, want)
@@ -63,7 +68,7 @@ func (m *machine) fault(t *rapid.T) fault {
 
 func (m *machine) event(t *rapid.T) {
 	owner := key(rapid.SampledFrom(machineOwners).Draw(t, "owner"))
-	switch rapid.SampledFrom([]string{"set", "set", "set", "remove", "hand", "fault", "fault", "cut", "store", "fence", "restart", "during", "edits", "edits", "edits", "sweep", "slice", "wait"}).Draw(t, "event") {
+	switch rapid.SampledFrom([]string{"set", "set", "set", "remove", "hand", "fault", "fault", "cut", "store", "fence", "restart", "during", "edits", "edits", "edits", "advance", "advance", "advance", "messages", "sweep", "slice", "wait"}).Draw(t, "event") {
 	case "set":
 		m.declared[owner] = m.draw(t, owner)
 		m.set(m.declared[owner])
@@ -117,6 +122,15 @@ func (m *machine) event(t *rapid.T) {
 		m.pass()
 	case "edits":
 		m.pass()
+	case "advance":
+		for range rapid.IntRange(1, 3).Draw(t, "advances") {
+			_ = m.cluster.Advance(context.Background(), m.session)
+			m.wait(shortestWait)
+		}
+	case "messages":
+		if id, ok := m.owned(t); ok && id.Kind == topology.KindQueue {
+			m.broker.messages[id] = int64(rapid.IntRange(0, 3).Draw(t, "messages"))
+		}
 	case "sweep":
 		m.sweeping, _ = m.cluster.BeginSweep(context.Background(), m.session)
 	case "slice":
@@ -149,6 +163,7 @@ func (m *machine) calm(t *rapid.T) {
 	m.broker.faults = map[topology.ID][]fault{}
 	m.broker.cut, m.broker.down, m.broker.during = nil, nil, nil
 	m.shelf.failBefore, m.shelf.failAfter = false, false
+	clear(m.broker.messages)
 	m.cluster.Unload() // a fence that no write has met yet is met here
 	for range 8 {
 		m.pass()
@@ -176,6 +191,7 @@ func (m *machine) calm(t *rapid.T) {
 	}
 	want, books := m.wanted()
 	check("the broker is as declared, and what is foreign as it was", want, shapes(m.broker.live))
+	check("nothing of an operation is left", "", strings.Join(m.broker.detoured(), " "))
 	check("the books name what is owned and nothing else", books, m.shelf.names())
 	for _, id := range m.shelf.names() {
 		if at, any := m.cluster.Next(via); any {
@@ -208,6 +224,9 @@ func shapes(live map[topology.ID]topology.Resource) map[string]string {
 		if found, ok := r.(*topology.Topic); ok {
 			out[id.String()] = fmt.Sprint(found.Partitions, found.Config)
 		}
+		if found, ok := r.(*topology.Queue); ok {
+			out[id.String()] = fmt.Sprint(found.Type, found.Arguments)
+		}
 	}
 	return out
 }
@@ -221,9 +240,14 @@ func TestComesToRest(t *testing.T) {
 		for _, r := range foreign {
 			m.broker.live[r.ID()] = r
 		}
+		m.suspends = true
 		for range rapid.IntRange(1, 25).Draw(t, "events") {
 			m.event(t)
+			if len(m.broker.offences) > 0 {
+				t.Fatalf("%q", m.broker.offences)
+			}
 		}
+		m.suspends = false
 		for owner := range m.declared { // whose ends must be there for a binding to be
 			c := m.draw(t, owner)
 			c.Want = m.whole(c.Want)

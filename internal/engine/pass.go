@@ -184,12 +184,14 @@ type draft struct {
 	claims map[topology.OwnerKey]*topology.Claim
 	// tries has the fingerprint of each step.
 	tries map[topology.ID]string
+	// advances has the fingerprint of each operation.
+	advances map[topology.ID]string
 	// depths as the snapshot of a sweep has them.
 	depths map[topology.ID]topology.Depth
 }
 
-// endsSomething tells whether the plan takes away what a departed owner had, or
-// its name from the books: a claim that is not there may only not be known yet.
+// endsSomething tells whether the plan takes away what a departed owner had,
+// ends an operation of it, or takes its name from the books: a claim that is not there may only not be known yet.
 func (c *Cluster) endsSomething(p *plan.Plan) bool {
 	if len(p.Forget) > 0 {
 		return true
@@ -199,6 +201,9 @@ func (c *Cluster) endsSomething(p *plan.Plan) bool {
 	}
 	c.state.Lock()
 	defer c.state.Unlock()
+	if slices.ContainsFunc(p.Operations, c.isOrphan) {
+		return true
+	}
 	return slices.ContainsFunc(p.Record, func(entry topology.Entry) bool {
 		old, _ := c.world.Entry(entry.ID)
 		return slices.ContainsFunc(old.Owners, func(owner topology.OwnerKey) bool {
@@ -278,16 +283,20 @@ func (c *Cluster) compute(owners []topology.OwnerKey, focus []topology.ID, live 
 		}
 	}
 	p := &draft{
-		Plan:   plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet}),
-		claims: map[topology.OwnerKey]*topology.Claim{},
-		tries:  map[topology.ID]string{},
-		depths: live.Depths,
+		Plan:     plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet}),
+		claims:   map[topology.OwnerKey]*topology.Claim{},
+		tries:    map[topology.ID]string{},
+		advances: map[topology.ID]string{},
+		depths:   live.Depths,
 	}
 	for _, key := range owners {
 		p.claims[key] = c.world.Claim(key)
 	}
 	for _, step := range p.Steps() {
 		p.tries[step.ID] = fingerprint(c.world, step.Owners)
+	}
+	for _, operation := range p.Operations {
+		p.advances[operation.ID()] = fingerprint(c.world, operation.Owners)
 	}
 	if len(p.NeedUsage) == 0 { // the last word
 		c.keepNotes(focus, p, quiet)
@@ -302,6 +311,9 @@ func (c *Cluster) keepNotes(focus []topology.ID, p *draft, quiet map[topology.ID
 		_, step := p.tries[id]
 		if !step {
 			c.ledger.clear(id)
+		}
+		if _, underway := p.advances[id]; !underway {
+			c.endOperation(id)
 		}
 		s, noted := c.settling[id]
 		switch {

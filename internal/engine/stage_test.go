@@ -44,6 +44,7 @@ func newStage(t fataler) *stage {
 	j := &journal{}
 	s := &stage{t: t, journal: j, broker: newBroker(j), shelf: &shelf{journal: j, saved: topology.Inventory{}}, now: birth}
 	s.session = Session{Connection: via, Broker: s.broker}
+	s.broker.booked = func(id topology.ID) topology.OperationKind { return s.shelf.saved[id].Operation }
 	s.restart()
 	return s
 }
@@ -52,6 +53,7 @@ func newStage(t fataler) *stage {
 func (s *stage) restart() {
 	s.cluster = NewCluster(&store{shelf: s.shelf}, s.clock)
 	s.cluster.ledger.jitter = func() float64 { return 0 }
+	s.cluster.setbacks.jitter = s.cluster.ledger.jitter
 }
 
 func (s *stage) clock() time.Time {
@@ -87,6 +89,14 @@ func (s *stage) editsFail() (*Report, error) {
 		s.t.Fatalf("the pass went well, and should not have")
 	}
 	return report, err
+}
+
+// advance carries on with operations, and must not fail.
+func (s *stage) advance() {
+	s.t.Helper()
+	if err := s.cluster.Advance(context.Background(), s.session); err != nil {
+		s.t.Fatalf("advance: %v", err)
+	}
 }
 
 func (s *stage) beginSweep() *Sweep {
@@ -126,6 +136,11 @@ func (s *stage) quiesce() {
 	const most = 100
 	for range most {
 		at, any := s.cluster.Next(via)
+		if next, more := s.cluster.NextAdvance(via); more && (!any || next.Before(at)) && next.Sub(s.clock()) <= 5*time.Minute {
+			s.wait(max(next.Sub(s.clock()), 0))
+			s.advance()
+			continue
+		}
 		if !any || at.Sub(s.clock()) > 5*time.Minute {
 			return
 		}

@@ -26,6 +26,8 @@ type Verdict struct {
 	// Draining describes what the owner declares no longer and that still holds
 	// messages: it goes when it is empty.
 	Draining []string
+	// Operations that are under way on what the owner wants.
+	Operations []OperationNote
 	// DeadLetters of the owner.
 	DeadLetters DeadLetters
 	// Warnings: accepted, but likely a mistake.
@@ -84,6 +86,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 			problems[owner] = append(problems[owner], problemOfError(err))
 		}
 	}
+	underway := c.noteOperations(p, x, problems)
 	for _, id := range p.Adopted {
 		entry, _ := c.world.Entry(id)
 		for _, owner := range entry.Owners {
@@ -100,6 +103,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
 			v := c.verdict(claim, problems[key], drift[key])
 			v.Draining = draining[key]
+			v.Operations = underway[key]
 			v.DeadLetters = deadLettersOf(claim, p.depths)
 			report.Verdicts = append(report.Verdicts, v)
 		}
@@ -158,7 +162,7 @@ func problemOfHeld(h plan.Held) problem {
 		p.weight = 15
 	case plan.RefNotPermitted:
 		p.stalled, p.weight = false, 15
-	case plan.Blocked:
+	case plan.Blocked, plan.Migrating:
 		p.stalled, p.weight = false, 1
 	case plan.Unreadable:
 		p.stalled, p.weight = false, 5
@@ -221,7 +225,7 @@ func (c *Cluster) noteSettling(p *plan.Plan, x *execution) {
 
 // waitFor notes who is to be looked at again when an object appears.
 func (c *Cluster) waitFor(h plan.Held) {
-	if h.Reason != plan.Blocked {
+	if h.Reason != plan.Blocked && h.Reason != plan.Migrating {
 		return
 	}
 	if c.waiting[h.Missing] == nil {
@@ -276,6 +280,12 @@ func (c *Cluster) wakeLeftBehind(p *plan.Plan, x *execution) {
 			scopes[step.ID.Scope] = true
 		}
 	}
+	c.wakeScopes(scopes)
+}
+
+// wakeScopes makes dirty the former owners of what was left behind in some
+// virtual hosts.
+func (c *Cluster) wakeScopes(scopes map[string]bool) {
 	delete(scopes, "") // topics and virtual hosts stay for nobody's sake
 	if len(scopes) == 0 {
 		return

@@ -13,6 +13,10 @@ func (b *builder) converge(id topology.ID, d decision) {
 	owned := d.owned
 	resource := releasing(d.want.Resource, d.entry)
 	live, presence := b.in.Live.Look(id)
+	if b.goesOn(id, d, presence) {
+		b.carryOn(id, d, resource, live)
+		return
+	}
 	switch presence {
 	case topology.Unknown:
 		b.holdFor(d.owners, Held{
@@ -101,14 +105,26 @@ func (b *builder) bringInLine(id topology.ID, d decision, want, live topology.Re
 		}
 		return
 	}
+	if kind := operationFor(d, changes); kind != "" {
+		b.operate(kind, id, d, want, live)
+	}
 	b.recordReleasing(id, d, changes)
 	if !owned {
 		b.plan.Adopted = append(b.plan.Adopted, id)
 	}
+	b.update(id, d, want, live, changes)
+}
+
+// update makes the step for those of the changes that are made in place.
+func (b *builder) update(id topology.ID, d decision, want, live topology.Resource, changes []topology.Change) {
+	inPlace := changesOf(topology.InPlace, changes)
+	if len(inPlace) == 0 {
+		return
+	}
 	b.steps[id] = &topology.Step{
-		Verb: topology.VerbUpdate, ID: id, Want: want, Live: live, Changes: changes,
+		Verb: topology.VerbUpdate, ID: id, Want: want, Live: live, Changes: inPlace,
 		Owners: d.owners, Connection: d.winner.Connection,
-		Drift: owned && d.winner.Settled,
+		Drift: d.owned && d.winner.Settled,
 	}
 }
 
@@ -129,7 +145,7 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			return hold(reason, fmt.Sprintf("%s: %s: %s", id, c, c.Why))
 		}
 	}
-	if topology.WorstMode(changes) == topology.Replace {
+	if topology.WorstMode(changes) == topology.Replace && operationFor(d, changes) == "" {
 		return hold(ImmutableFieldChanged, fmt.Sprintf(
 			"%s: the broker cannot change this on an existing %s (%s): set it back, or delete the %s and let it be created anew",
 			id, id.Kind, topology.DescribeChanges(changes), id.Kind))
@@ -227,6 +243,9 @@ func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
 		Deletion: b.gentlestPolicy(d), HandOverTo: d.winner.Policy.HandOverTo,
 		Fields: fields,
 	}
+	if operation := b.operations[id]; operation != nil {
+		entry.Operation = operation.Kind
+	}
 	if !d.owned || !sameEntry(d.entry, entry) {
 		b.records[id] = entry
 	}
@@ -274,6 +293,7 @@ func (b *builder) blockOnMissing() {
 			}
 		}
 	}
+	b.blockOperations()
 	for _, step := range b.steps {
 		for _, need := range step.Want.Needs() {
 			// An update of what is there already is nothing to wait for.
@@ -288,6 +308,9 @@ func (b *builder) blockOnMissing() {
 func (b *builder) missing(need topology.ID) string {
 	if _, planned := b.steps[need]; planned {
 		return ""
+	}
+	if _, moved := b.movedWith(need); moved || b.in.World.isUnderway(need) {
+		return "" // an operation takes its place meanwhile
 	}
 	_, presence := b.in.Live.Look(need)
 	if presence == topology.Present {

@@ -23,6 +23,9 @@ type ending struct {
 	// successor is the binding that takes the place of this one, and that must
 	// not stand beside it.
 	successor topology.ID
+	// unfinished: an operation on it, or on the queue of a binding, has to come
+	// to its end first.
+	unfinished bool
 	// standing, and in half a sentence why; caused is the part of it that comes
 	// of this object and of no other.
 	standing, caused standing
@@ -94,7 +97,8 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 		return
 	}
 	for id, e := range endings {
-		if e.presence == topology.Absent || e.policy == topology.Retain {
+		b.endOperation(id, e)
+		if !e.unfinished && (e.presence == topology.Absent || e.policy == topology.Retain) {
 			b.plan.Forget = append(b.plan.Forget, id)
 			delete(endings, id)
 		}
@@ -193,6 +197,17 @@ func (b *builder) look(ids []topology.ID) surroundings {
 			out.byOwner[owner] = append(out.byOwner[owner], id)
 		}
 		for _, need := range b.steps[id].Want.Needs() {
+			if _, known := out.neededBy[need]; !known {
+				out.neededBy[need] = id
+			}
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(b.operations), topology.ID.Compare) {
+		operation := b.operations[id]
+		for _, owner := range operation.Owners {
+			out.heldBy[owner] = Held{Message: fmt.Sprintf("a %s of %s is under way", operation.Kind, id)}
+		}
+		for _, need := range operation.Want.Needs() {
 			if _, known := out.neededBy[need]; !known {
 				out.neededBy[need] = id
 			}

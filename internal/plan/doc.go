@@ -25,7 +25,10 @@
 //	absent          any        –                     create (Blocked while something it needs is missing, or another's)
 //	present         yes        no                    nothing
 //	present         yes        in place              update; reported only under driftPolicy: Report
-//	present         yes        replace, forbidden    held: ImmutableFieldChanged, PartitionGrowthRefused
+//	present         yes        gradually             an operation begins, next to updates in place
+//	present         yes        replace               updatePolicy: Migrate begins an operation; else held: ImmutableFieldChanged
+//	present         yes        forbidden             held: ImmutableFieldChanged, PartitionGrowthRefused
+//	any             under way  any                   the operation goes on; bindings of its queue are held: Migrating
 //	present         no         no                    adopted; adoptionPolicy: Never holds
 //	present         no         yes                   held: AdoptionRefused; adoptionPolicy: Always goes on as if owned
 //	unreadable      any        –                     held: AccessDenied
@@ -45,5 +48,6 @@
 //
 // Files: world.go (the input, indexed), ownership.go (the first table),
 // convergence.go (the second), deletion.go and usage.go (its last rows),
-// drain.go (what an edit takes out), order.go (waves).
+// drain.go (what an edit takes out), operation.go (what takes longer than a
+// pass), order.go (waves).
 package plan

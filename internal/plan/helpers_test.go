@@ -84,6 +84,9 @@ func render(p *plan.Plan) []string {
 			out = append(out, renderStep(step))
 		}
 	}
+	for _, o := range p.Operations {
+		out = append(out, renderOperation(o))
+	}
 	for _, e := range p.Record {
 		out = append(out, renderEntry(e))
 	}
@@ -124,6 +127,41 @@ func renderStep(s topology.Step) string {
 	return line
 }
 
+// renderOperation names what is there and what is to be.
+func renderOperation(o topology.Operation) string {
+	shape := func(r topology.Resource) string {
+		switch r := r.(type) {
+		case *topology.Queue:
+			return fmt.Sprint(r.Type, " ", r.Arguments.Canonical())
+		case *replicated:
+			return fmt.Sprint(r.Replicas)
+		}
+		return "nothing"
+	}
+	return fmt.Sprintf("%s %s from %s to %s", o.Kind, o.ID(), shape(o.Live), shape(o.Want))
+}
+
+// replicated is a topic whose replicas are moved gradually.
+type replicated struct {
+	Name     string
+	Replicas int
+	Config   string
+}
+
+func (r *replicated) ID() topology.ID      { return topology.TopicID(r.Name) }
+func (r *replicated) Needs() []topology.ID { return nil }
+func (r *replicated) Diff(live topology.Resource) []topology.Change {
+	var out []topology.Change
+	found := live.(*replicated)
+	if found.Config != r.Config {
+		out = append(out, topology.Change{Path: "config", From: found.Config, To: r.Config})
+	}
+	if found.Replicas != r.Replicas {
+		out = append(out, topology.Change{Path: "replicas", From: fmt.Sprint(found.Replicas), To: fmt.Sprint(r.Replicas), Mode: topology.Gradual})
+	}
+	return out
+}
+
 func renderEntry(e topology.Entry) string {
 	line := "record " + e.ID.String() + " of"
 	for _, owner := range e.Owners {
@@ -134,6 +172,9 @@ func renderEntry(e topology.Entry) string {
 	}
 	if len(e.Fields) > 0 {
 		line += " fields " + strings.Join(e.Fields, " ")
+	}
+	if e.Operation != "" {
+		line += " in " + string(e.Operation)
 	}
 	if e.LeftBehind != "" {
 		line += " left behind: " + e.LeftBehind
@@ -191,6 +232,9 @@ func deletion(p topology.DeletionPolicy) option {
 }
 func adoption(p topology.AdoptionPolicy) option {
 	return func(c *topology.Claim) { c.Policy.Adoption = p }
+}
+func updating(p topology.UpdatePolicy) option {
+	return func(c *topology.Claim) { c.Policy.Update = p }
 }
 func growth(p topology.PartitionGrowth) option {
 	return func(c *topology.Claim) { c.Policy.PartitionGrowth = p }

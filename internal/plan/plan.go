@@ -2,6 +2,7 @@ package plan
 
 import (
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -12,6 +13,10 @@ type Plan struct {
 	// Waves of steps: all of one wave can run at once; a wave starts when the
 	// one before it is through. Creates and updates come before deletes.
 	Waves [][]topology.Step
+	// Operations are to be carried on with after the waves, those whose needs
+	// did not fail. Sorted by object. Their entries are in the inventory, or in
+	// Record, and name them until Progress.Done.
+	Operations []topology.Operation
 	// Record lists inventory entries to write before the first step.
 	Record []topology.Entry
 	// Forget lists inventory entries to drop: nothing of them is on the
@@ -48,7 +53,10 @@ const (
 	ImmutableFieldChanged  Reason = "ImmutableFieldChanged"
 	PartitionGrowthRefused Reason = "PartitionGrowthRefused"
 	Drifted                Reason = "Drifted"
-	Unreadable             Reason = "AccessDenied"
+	// Migrating holds bindings of a queue that is being replaced: the operation
+	// leads them elsewhere meanwhile, and brings them back.
+	Migrating  Reason = "Migrating"
+	Unreadable Reason = "AccessDenied"
 	// Unsupported claims are invalid on this version of the broker: their
 	// Invalid is a *topology.Error of ClassUnsupported.
 	Unsupported Reason = "UnsupportedByBroker"
@@ -77,7 +85,8 @@ type Held struct {
 	Changes []topology.Change
 	// Winner of a Conflict.
 	Winner topology.OwnerKey
-	// Missing is what a Blocked object waits for.
+	// Missing is what a Blocked object waits for, or the queue of a Migrating
+	// binding.
 	Missing topology.ID
 	// Drains says that the owner is there and that the object, a queue or topic
 	// that it declares no longer, goes when it is empty. Messages is what it
@@ -122,14 +131,15 @@ func Needs(w *World, focus []topology.ID) []topology.ID {
 // inventory does not name.
 func Compute(in Input) *Plan {
 	b := &builder{
-		in:      in,
-		plan:    &Plan{},
-		steps:   map[topology.ID]*topology.Step{},
-		deletes: map[topology.ID]int{},
-		early:   map[topology.ID]bool{},
-		records: map[topology.ID]topology.Entry{},
-		held:    map[topology.ID]Held{},
-		losers:  map[topology.ID][]Held{},
+		in:         in,
+		plan:       &Plan{},
+		steps:      map[topology.ID]*topology.Step{},
+		operations: map[topology.ID]*topology.Operation{},
+		deletes:    map[topology.ID]int{},
+		early:      map[topology.ID]bool{},
+		records:    map[topology.ID]topology.Entry{},
+		held:       map[topology.ID]Held{},
+		losers:     map[topology.ID][]Held{},
 	}
 	focus := slices.Clone(in.Focus)
 	slices.SortFunc(focus, topology.ID.Compare)
@@ -141,7 +151,10 @@ func Compute(in Input) *Plan {
 		for _, loser := range decision.losers {
 			b.hold(loser)
 		}
+		queue, moved := b.movedWith(id)
 		switch {
+		case moved && (decision.kept || decision.winner != nil):
+			b.holdMoved(id, queue, decision)
 		case decision.kept:
 			b.keep(id, decision)
 		case decision.winner != nil:
@@ -163,6 +176,8 @@ type builder struct {
 	in    Input
 	plan  *Plan
 	steps map[topology.ID]*topology.Step
+	// operations that go on, or begin with this plan.
+	operations map[topology.ID]*topology.Operation
 	// deletes has the wave of each delete, counted from the first of them.
 	deletes map[topology.ID]int
 	// early deletes stand among the creates; see succeed.
@@ -232,6 +247,9 @@ func (b *builder) finish() {
 	for _, entry := range b.records {
 		p.Record = append(p.Record, entry)
 	}
+	for _, id := range slices.SortedFunc(maps.Keys(b.operations), topology.ID.Compare) {
+		p.Operations = append(p.Operations, *b.operations[id])
+	}
 	slices.SortFunc(p.Record, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.Forget, topology.ID.Compare)
 	slices.SortFunc(p.Adopted, topology.ID.Compare)
@@ -249,7 +267,7 @@ func (b *builder) finish() {
 // Empty tells whether the plan changes nothing, neither on the broker nor in
 // the inventory.
 func (p *Plan) Empty() bool {
-	return len(p.Waves) == 0 && len(p.Record) == 0 && len(p.Forget) == 0
+	return len(p.Waves) == 0 && len(p.Operations) == 0 && len(p.Record) == 0 && len(p.Forget) == 0
 }
 
 // Steps lists the steps of all waves, in order.

@@ -13,7 +13,7 @@ func (b *builder) checkUse(ids []topology.ID, endings map[topology.ID]*ending, a
 	news := false
 	for _, id := range ids {
 		e := endings[id]
-		if e.presence != topology.Present || e.policy == topology.Delete || id.Kind == topology.KindBinding {
+		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || id.Kind == topology.KindBinding {
 			continue
 		}
 		standing, why := b.use(id, endings, around)

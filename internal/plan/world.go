@@ -17,6 +17,10 @@ type World struct {
 	// inventory and its reverse.
 	inventory topology.Inventory
 	holdings  map[topology.OwnerKey]map[topology.ID]struct{}
+	// underway: objects with an operation.
+	underway map[topology.ID]struct{}
+	// wishes are what was last wanted of those that nobody wants any more.
+	wishes map[topology.ID]topology.Resource
 	// departed owners whose end was witnessed, with the policy they had then.
 	departed map[topology.OwnerKey]topology.Policy
 }
@@ -39,6 +43,8 @@ func NewWorld() *World {
 		mute:      map[topology.OwnerKey]struct{}{},
 		inventory: topology.Inventory{},
 		holdings:  map[topology.OwnerKey]map[topology.ID]struct{}{},
+		underway:  map[topology.ID]struct{}{},
+		wishes:    map[topology.ID]topology.Resource{},
 		departed:  map[topology.OwnerKey]topology.Policy{},
 	}
 }
@@ -83,6 +89,9 @@ func (w *World) unindex(key topology.OwnerKey) {
 	delete(w.mute, key)
 	for _, want := range old.Want {
 		id := want.Resource.ID()
+		if old.Invalid == nil && w.isUnderway(id) {
+			w.wishes[id] = want.Resource
+		}
 		at, found := slices.BinarySearchFunc(w.wanters[id], key, wanter.compare)
 		switch {
 		case !found: // named twice by this claim
@@ -102,6 +111,11 @@ func (w *World) SetEntry(entry topology.Entry) {
 		entry.Owners = slices.SortedFunc(slices.Values(entry.Owners), topology.OwnerKey.Compare)
 	}
 	w.inventory[entry.ID] = entry
+	if entry.Operation != "" {
+		w.underway[entry.ID] = struct{}{}
+	} else {
+		delete(w.wishes, entry.ID)
+	}
 	for _, owner := range entry.Owners {
 		if w.holdings[owner] == nil {
 			w.holdings[owner] = map[topology.ID]struct{}{}
@@ -115,6 +129,7 @@ func (w *World) SetEntry(entry topology.Entry) {
 func (w *World) DropEntry(id topology.ID) {
 	owners := w.inventory[id].Owners
 	w.unhold(id)
+	delete(w.wishes, id)
 	for _, owner := range owners {
 		if len(w.holdings[owner]) == 0 {
 			delete(w.departed, owner)
@@ -130,6 +145,7 @@ func (w *World) unhold(id topology.ID) {
 		}
 	}
 	delete(w.inventory, id)
+	delete(w.underway, id)
 }
 
 // Claim returns an owner's claim, or nil.

@@ -70,6 +70,8 @@ type Policy struct {
 	Adoption        AdoptionPolicy
 	Drift           DriftPolicy
 	PartitionGrowth PartitionGrowth
+	// Update is about queues only; empty is Refuse.
+	Update UpdatePolicy
 	// HandOverTo is the owner, as namespace/name, that may take over what this
 	// one owned once it is gone, across namespaces.
 	HandOverTo string
@@ -102,6 +104,17 @@ type DriftPolicy string
 const (
 	DriftCorrect DriftPolicy = "Correct"
 	DriftReport  DriftPolicy = "Report"
+)
+
+// UpdatePolicy says what to do about a change that the broker cannot make on a
+// living object.
+type UpdatePolicy string
+
+// Update policies; the API documents them.
+const (
+	UpdateRefuse   UpdatePolicy = "Refuse"
+	UpdateRecreate UpdatePolicy = "Recreate"
+	UpdateMigrate  UpdatePolicy = "Migrate"
 )
 
 // PartitionGrowth says when partitions may be added to a topic.

@@ -21,7 +21,10 @@ const (
 // comes after a crash goes on with it.
 type Operation struct {
 	Kind OperationKind
-	// Want is what is there at the end.
+	// Want is what is there at the end. It may be another than at the last
+	// Advance: that of an edit, or of an edit taken back. Where no owner wants
+	// the object any more it is what is there, and the operation ends with
+	// nothing lost; what is to be deleted is deleted after that.
 	Want Resource
 	// Live is the object as the plan saw it; nil if it is not there, which in
 	// the middle of an operation may be.
