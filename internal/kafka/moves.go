@@ -96,9 +96,15 @@ func targetsOf(want *topology.Topic, places []place, nodes []node) ([][]int32, e
 	targets := make([][]int32, len(places))
 	for i, p := range places {
 		targets[i] = p.heads()
+		if abandoned(want) {
+			targets[i] = p.holds()
+		}
 		if wanted := int(want.ReplicationFactor); p.moving && wanted != 0 && len(targets[i]) != wanted {
 			targets[i] = p.holds() // the data is there
 		}
+	}
+	if abandoned(want) {
+		return targets, nil
 	}
 	if len(want.Assignments) > 0 {
 		return targets, assign(targets, want.Assignments, nodes)
@@ -114,6 +120,10 @@ func targetsOf(want *topology.Topic, places []place, nodes []node) ([][]int32, e
 	}
 	return spread(nodes, targets, wanted), nil
 }
+
+// abandoned tells a wish for what is there, which is all that is left when the
+// owner is gone: what is under way is called off, since the end is waited for.
+func abandoned(want *topology.Topic) bool { return want.TopicID != "" }
 
 // assign puts declared assignments in the place of targets.
 func assign(targets, declared [][]int32, nodes []node) error {

@@ -45,6 +45,11 @@ func TestPlanMoves(t *testing.T) {
 			places: []place{{replicas: []int32{3, 1, 2}, adding: []int32{3}, removing: []int32{1, 2}, moving: true}},
 			agenda: agenda{next: []move{{partition: 0, to: []int32{1, 2, 3}, from: []int32{1, 2}}}},
 		},
+		"nobody wants the topic any more: what runs is called off, the rest stays": {
+			want:   topology.Topic{TopicID: "live", ReplicationFactor: 1, Assignments: [][]int32{{1, 2}, {1, 2}, {3}}},
+			places: []place{{replicas: []int32{1, 2}, adding: []int32{2}, moving: true}, {replicas: []int32{1, 2}}, {replicas: []int32{3}}},
+			agenda: agenda{inPlace: 2, next: []move{{partition: 0, from: []int32{1}}}},
+		},
 		"assignments are taken as they are": {
 			want:   topology.Topic{Assignments: [][]int32{{2, 1}, {3, 1}, {1}}},
 			places: []place{{replicas: []int32{1, 2}}, {replicas: []int32{3, 1}}},
