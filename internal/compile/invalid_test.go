@@ -183,6 +183,21 @@ func TestInvalid(t *testing.T) {
 				`spec.partitionGrowth: "Sometimes" is not a value of this field: write WhenEmpty, Always or Never`,
 			},
 		},
+		"UpdatePolicy": {
+			reason:   "nor is a misspelt one about replacing a queue",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: migrate"),
+			want:     []string{`spec.updatePolicy: "migrate" is not a value of this field: write Refuse, Recreate or Migrate`},
+		},
+		"MigrateWithoutConsent": {
+			reason:   "no migration without a word about the messages that it cannot protect",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: Migrate"),
+			want:     []string{"spec.migration.defaultExchangePublishers: is required by updatePolicy: Migrate, which cannot protect what is published through the default exchange: write None, Paused or AcceptLoss"},
+		},
+		"MigrateWithOddConsent": {
+			reason:   "a word that is none",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: Migrate, migration: {defaultExchangePublishers: maybe}"),
+			want:     []string{`spec.migration.defaultExchangePublishers: "maybe" is not a value of this field: write None, Paused or AcceptLoss`},
+		},
 		"TopicNumbers": {
 			reason:   "0 is not the absence of a number",
 			manifest: manifest("Topic", "t", "partitions: 0, replicationFactor: 0"),

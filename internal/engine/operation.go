@@ -246,8 +246,8 @@ func (c *Cluster) takeDown(ctx context.Context, a advance, progress topology.Pro
 	calledOff := c.halt(a)
 	switch {
 	case calledOff || ctx.Err() != nil:
-	case failure == nil && progress.Done:
-		return c.completeOperation(ctx, a)
+	case failure == nil && progress.Done, topology.ClassOf(failure) == topology.ClassInUse:
+		return c.closeOperation(ctx, a)
 	default:
 		c.noteAdvance(a, progress, failure)
 	}
@@ -288,9 +288,10 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 	}
 }
 
-// completeOperation strikes an operation that is done from the books. What
-// waited for its end is looked at, and the owners are judged by what is there.
-func (c *Cluster) completeOperation(ctx context.Context, a advance) error {
+// closeOperation strikes an operation from the books that is done, or has found
+// that it cannot be. What waited for its end is looked at, and the owners are
+// judged by what is there.
+func (c *Cluster) closeOperation(ctx context.Context, a advance) error {
 	c.passes.Lock()
 	defer c.passes.Unlock()
 	if err := c.load(ctx); err != nil {

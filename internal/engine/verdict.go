@@ -73,6 +73,9 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		case plan.Drifted:
 			drift[held.Owner] = append(drift[held.Owner], held.Message)
 		default:
+			if held.Recreates {
+				held.Message = c.draining[held.ID].news.told
+			}
 			problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
 			c.waitFor(held)
 		}
@@ -156,6 +159,8 @@ func inPlace(claim *topology.Claim) string {
 func problemOfHeld(h plan.Held) problem {
 	p := problem{reason: string(h.Reason), message: h.Message, stalled: true, weight: 10}
 	switch h.Reason {
+	case plan.ImmutableFieldChanged:
+		p.stalled = !h.Recreates
 	case plan.Suspended:
 		p.stalled, p.weight = false, 20
 	case plan.Invalid:

@@ -145,10 +145,11 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			return hold(reason, fmt.Sprintf("%s: %s: %s", id, c, c.Why))
 		}
 	}
-	if topology.WorstMode(changes) == topology.Replace && operationFor(d, changes) == "" {
-		return hold(ImmutableFieldChanged, fmt.Sprintf(
-			"%s: the broker cannot change this on an existing %s (%s): set it back, or delete the %s and let it be created anew",
-			id, id.Kind, topology.DescribeChanges(changes), id.Kind))
+	if topology.WorstMode(changes) == topology.Replace {
+		if held, refused := b.mayReplace(id, d, changes); refused {
+			b.holdFor(d.owners, held)
+			return true
+		}
 	}
 	if i := slices.IndexFunc(changes, func(c topology.Change) bool { return c.Path == topology.PathPartitions }); i >= 0 {
 		if why := b.mayGrow(id, d); why != "" {

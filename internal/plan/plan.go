@@ -29,8 +29,8 @@ type Plan struct {
 	// NeedUsage lists objects whose usage decides and was not observed:
 	// observe again with it and compute again. The plan is safe without.
 	NeedUsage []topology.ID
-	// Settling lists queues that are to go and seem empty by counts that lag.
-	// One that stays in this list, from the moment on that this plan's steps
+	// Settling lists queues that are to go, or to be recreated, and seem empty by
+	// counts that lag. One that stays in this list, from the moment on that this plan's steps
 	// have unbound it, for longer than its counts lag is quiet: see
 	// Input.Quiet. It stays in the list while others of its claim settle.
 	Settling []topology.ID
@@ -93,6 +93,9 @@ type Held struct {
 	// holds now, and stands in the Message.
 	Drains   bool
 	Messages int64
+	// Recreates says that the queue is replaced when it is unused, which nobody
+	// has to be told of but the broker: look again.
+	Recreates bool
 }
 
 // Input is what a plan is computed from.

@@ -93,7 +93,7 @@ func (e *Entry) set(w word) error {
 		e.Fields = append(e.Fields, w.value)
 	case "operation":
 		switch kind := OperationKind(w.value); kind {
-		case OperationMigrate, OperationReassign:
+		case OperationMigrate, OperationRecreate, OperationReassign:
 			e.Operation = kind
 		default:
 			return fmt.Errorf("operation=%s is no operation", w.value)
