@@ -46,6 +46,19 @@ func (t *Topic) ID() ID { return TopicID(t.Name) }
 // TopicID identifies a topic by name.
 func TopicID(name string) ID { return ID{Kind: KindTopic, Name: name} }
 
+// PathTopicID is the path of a difference that no Diff has: the topic is another
+// one of the same name.
+const PathTopicID = "topicId"
+
+// TopicIDOf gives the broker's id of a live topic; "" if it is not known, and of
+// everything that is no topic.
+func TopicIDOf(live Resource) string {
+	if t, ok := live.(*Topic); ok {
+		return t.TopicID
+	}
+	return ""
+}
+
 // Needs implements Resource.
 func (t *Topic) Needs() []ID { return nil }
 
