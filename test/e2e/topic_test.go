@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 )
@@ -20,7 +21,11 @@ func TestTopicRecreated(t *testing.T) {
 	reported.Spec.DriftPolicy = v1alpha1.DriftReport
 	s.create(corrected, reported)
 	s.ready(20*time.Second, corrected, reported)
+	// Suspended, or a sweep might find it missing and create it first.
+	edit(s.stage, corrected, func(c *v1alpha1.Topic) { c.Spec.Suspend = true })
+	s.reaches(20*time.Second, corrected, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 	s.swap(corrected)
+	edit(s.stage, corrected, func(c *v1alpha1.Topic) { c.Spec.Suspend = false })
 	s.swap(reported)
 
 	told := s.arrives(reaction, 1, "Warning "+v1alpha1.ReasonRecreated+" Topic/"+corrected.Name)
