@@ -80,11 +80,11 @@ const (
 type DefaultExchangePublishers string
 
 const (
-	// DefaultExchangeNone: nobody publishes so.
+	// DefaultExchangeNone says that nobody publishes so.
 	DefaultExchangeNone DefaultExchangePublishers = "None"
-	// DefaultExchangePaused: whoever does pauses while the queue is migrated.
+	// DefaultExchangePaused says that whoever does pauses while the queue is migrated.
 	DefaultExchangePaused DefaultExchangePublishers = "Paused"
-	// DefaultExchangeAcceptLoss: somebody does, and what is published in the moment of the replacement may be lost.
+	// DefaultExchangeAcceptLoss says that somebody does, and that what is published in the moment of the replacement may be lost.
 	DefaultExchangeAcceptLoss DefaultExchangePublishers = "AcceptLoss"
 )
 

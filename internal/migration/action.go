@@ -38,7 +38,7 @@ type (
 	}
 	// StopShovel deletes a shovel.
 	StopShovel struct{ Name string }
-	// SetPolicy makes the policy that park and backlog are under.
+	// SetPolicy makes the policy that park, tail and backlog are under.
 	SetPolicy struct {
 		Name string
 		// Pattern matches their names, and no other.

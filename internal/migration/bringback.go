@@ -6,9 +6,12 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// few messages in the park, which do not become fewer for so long, are those
-// that come while one looks: it will not be seen empty, and is as good as empty.
 const (
+	// little is left in the park when new messages are led to the tail.
+	little = 1000
+	// few messages in the tail, which do not become fewer for so long, are those
+	// that come while one looks: it will not be seen empty, and is as good as
+	// empty.
 	few        = 200
 	fewForLong = 10 * time.Second
 )
@@ -25,13 +28,21 @@ func (m *migration) bringBack(converged bool, done topology.Progress) Decision {
 		}
 		return do("Returning", Delete{ID: topology.QueueID(m.want.VirtualHost, m.names.Backlog)})
 	}
-	switch {
-	case m.detoured() && m.state.queue(m.names.Park):
-		return m.join()
-	case m.detoured(): // somebody has deleted the park: nothing can be behind
-		return do("Returning", Create{Resource: m.binding(m.names.Detour, m.want.Name)})
-	case m.state.queue(m.names.Park):
+	if m.detoured() && m.parking() {
+		return m.cutOff()
+	}
+	if m.state.queue(m.names.Park) {
 		if d, back := m.ship(m.names.Park); !back {
+			return d
+		}
+	}
+	switch {
+	case m.detoured() && m.state.queue(m.names.Tail):
+		return m.join()
+	case m.detoured(): // somebody has deleted it: nothing can be behind
+		return do("Returning", Create{Resource: m.binding(m.names.Detour, m.want.Name)})
+	case m.state.queue(m.names.Tail):
+		if d, back := m.ship(m.names.Tail); !back {
 			return d
 		}
 	}
@@ -59,12 +70,12 @@ func (m *migration) bringBack(converged bool, done topology.Progress) Decision {
 // tearDown deletes what is left. Nothing leads to it any more, and it is empty.
 func (m *migration) tearDown() []Action {
 	var actions []Action
-	for _, name := range []string{m.names.Detour, m.names.Park, m.names.Backlog, m.names.Return} {
+	for _, name := range []string{m.names.Detour, m.names.Park, m.names.Tail, m.names.Backlog, m.names.Return} {
 		if m.state.exchange(name) {
 			actions = append(actions, Delete{ID: topology.ExchangeID(m.want.VirtualHost, name)})
 		}
 	}
-	for _, name := range []string{m.names.Park, m.names.Trial} {
+	for _, name := range []string{m.names.Park, m.names.Tail, m.names.Trial} {
 		if m.state.queue(name) {
 			actions = append(actions, Delete{ID: topology.QueueID(m.want.VirtualHost, name)})
 		}
@@ -75,18 +86,33 @@ func (m *migration) tearDown() []Action {
 	return actions
 }
 
-// join shovels the park until nothing, or next to nothing, is in it, and lets
-// new messages go to the queue then. The few that are under way are overtaken by
-// those that come in the same milliseconds.
-func (m *migration) join() Decision {
+// parking tells whether the detour leads to the park.
+func (m *migration) parking() bool {
+	return m.state.bound(m.names.Park, m.names.Park, topology.DestinationQueue)
+}
+
+// cutOff shovels the park until little is left in it, and leads new messages to
+// the tail then: what is left comes to an end.
+func (m *migration) cutOff() Decision {
 	if d, ready := m.shovelFrom(m.names.Park); !ready {
 		return d
 	}
-	park := m.state.Queues[m.names.Park]
-	n, told := m.state.messages(m.names.Park)
-	running := m.look.heldFor("returning", m.state.Shovel.Working(), calm(park)) // since then, the count tells of this shovel's work
+	if n, told := m.state.messages(m.names.Park); !told || n > little {
+		return wait(m.returning())
+	}
+	return do("Returning", append(m.storeMissing(m.names.Tail), m.unbind(m.names.Park, m.names.Park))...)
+}
+
+// join shovels the tail until nothing, or next to nothing, is in it, and lets new
+// messages go to the queue then. A message that is under way in this moment can
+// be overtaken by one that its publisher sends within the same millisecond.
+func (m *migration) join() Decision {
+	if d, ready := m.shovelFrom(m.names.Tail); !ready {
+		return d
+	}
+	n, told := m.state.messages(m.names.Tail)
 	low := m.look.steady("few", n, told && n <= few) >= fewForLong
-	if running && (low || m.state.empty(m.names.Park)) {
+	if m.state.Shovel.Working() && (low || m.state.empty(m.names.Tail)) {
 		return do("Returning", Create{Resource: m.binding(m.names.Detour, m.want.Name)})
 	}
 	return wait(m.returning())
@@ -111,7 +137,7 @@ func (m *migration) ship(source string) (d Decision, back bool) {
 func (m *migration) shovelFrom(source string) (d Decision, ready bool) {
 	var actions []Action
 	if !m.state.exchange(m.names.Return) {
-		actions = append(actions, Create{Resource: fanout(m.want, m.names.Return)})
+		actions = append(actions, Create{Resource: way(m.want, m.names.Return)})
 	}
 	if !m.state.bound(m.names.Return, m.want.Name, topology.DestinationQueue) {
 		actions = append(actions, Create{Resource: m.binding(m.names.Return, m.want.Name)})

@@ -22,15 +22,15 @@ func TestCrashAfterEveryAction(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d consumers", name, consumers), func(t *testing.T) {
 				h := history{live: form.live, want: form.want, consumers: consumers}
 				actions, _, b := h.play(t)
-				b.complete(t, "no crash", form.want, modelSources, true)
-				if actions < 15 {
-					t.Fatalf("%d actions: that is no migration", actions)
+				b.complete(t, "no crash", modelSources, true)
+				if actions < 15 || len(b.want.Diff(form.want)) > 0 {
+					t.Fatalf("%d actions to %+v: that is no migration", actions, b.want)
 				}
 				for first := 1; first <= actions; first++ {
-					for _, after := range []int{0, 1, 2, 7} {
+					for _, after := range []int{0, 1, 2} {
 						h.crashes = []int{first, first + after}
 						_, _, b := h.play(t)
-						b.complete(t, fmt.Sprint("crashes ", h.crashes), form.want, modelSources, true)
+						b.complete(t, fmt.Sprint("crashes ", h.crashes), modelSources, true)
 					}
 				}
 			})
@@ -55,11 +55,11 @@ func TestAnotherMindOnTheWay(t *testing.T) {
 						return before
 					}
 					actions, _, b := h.play(t)
-					b.complete(t, fmt.Sprint("changed at ", at), third, modelSources, true)
-					for crash := 1 + at%4; crash <= actions; crash += 4 {
+					b.complete(t, fmt.Sprint("changed at ", at), modelSources, true)
+					for crash := 1 + at%7; crash <= actions; crash += 7 {
 						h.crashes = []int{crash}
 						_, _, b := h.play(t)
-						b.complete(t, fmt.Sprintf("changed at %d, crash at %d", at, crash), third, modelSources, true)
+						b.complete(t, fmt.Sprintf("changed at %d, crash at %d", at, crash), modelSources, true)
 					}
 				}
 			})
@@ -72,6 +72,12 @@ func TestAnotherMindOnTheWay(t *testing.T) {
 func TestOthersBindOnTheWay(t *testing.T) {
 	live, want := queueOf("classic", 0), queueOf("quorum", 0)
 	late := source("late", "#", nil)
+	sources := func(b *model) []*topology.Binding {
+		if _, bound := b.published[late.Source]; bound { // some histories end before
+			return append([]*topology.Binding{late}, modelSources...)
+		}
+		return modelSources
+	}
 	for _, consumers := range []int{0, 1} {
 		_, decisions, _ := history{live: live, want: want, consumers: consumers}.play(t)
 		for at := range decisions {
@@ -82,11 +88,11 @@ func TestOthersBindOnTheWay(t *testing.T) {
 				return want
 			}}
 			actions, _, b := h.play(t)
-			b.complete(t, fmt.Sprint("bound at ", at), want, append([]*topology.Binding{late}, modelSources...), false)
-			for crash := 1 + at%4; crash <= actions; crash += 4 {
+			b.complete(t, fmt.Sprint("bound at ", at), sources(b), false)
+			for crash := 1 + at%7; crash <= actions; crash += 7 {
 				h.crashes = []int{crash}
 				_, _, b := h.play(t)
-				b.complete(t, fmt.Sprintf("bound at %d, crash at %d", at, crash), want, append([]*topology.Binding{late}, modelSources...), false)
+				b.complete(t, fmt.Sprintf("bound at %d, crash at %d", at, crash), sources(b), false)
 			}
 		}
 	}
@@ -106,7 +112,7 @@ func TestConsumersComeAndGo(t *testing.T) {
 				return want
 			}}
 			_, _, b := h.play(t)
-			b.complete(t, fmt.Sprintf("from %d consumers at %d", from, at), want, modelSources, from == 1)
+			b.complete(t, fmt.Sprintf("from %d consumers at %d", from, at), modelSources, from == 1)
 		}
 	}
 }

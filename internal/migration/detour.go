@@ -71,7 +71,7 @@ func (m *migration) storeMissing(name string) []Action {
 		actions = append(actions, Create{Resource: m.store(name)})
 	}
 	if !m.state.exchange(name) {
-		actions = append(actions, Create{Resource: fanout(m.want, name)})
+		actions = append(actions, Create{Resource: way(m.want, name)})
 	}
 	if !m.state.bound(name, name, topology.DestinationQueue) {
 		actions = append(actions, Create{Resource: m.binding(name, name)})
@@ -79,10 +79,10 @@ func (m *migration) storeMissing(name string) []Action {
 	return actions
 }
 
-// pattern matches park and backlog in the regular expressions of Go and Erlang
+// pattern matches the queues of the scaffolding in the regular expressions of Go and Erlang
 // alike.
 func (m *migration) pattern() string {
-	return "^(" + regexp.QuoteMeta(m.names.Park) + "|" + regexp.QuoteMeta(m.names.Backlog) + ")$"
+	return "^(" + regexp.QuoteMeta(m.names.Park) + "|" + regexp.QuoteMeta(m.names.Tail) + "|" + regexp.QuoteMeta(m.names.Backlog) + ")$"
 }
 
 // drain waits until the queue is empty, by its consumers or by a shovel.
@@ -153,36 +153,48 @@ func (m *migration) unbind(source, queue string) Action {
 	return Delete{ID: m.binding(source, queue).ID()}
 }
 
-func fanout(want *topology.Queue, name string) *topology.Exchange {
-	return &topology.Exchange{VirtualHost: want.VirtualHost, Name: name, Type: "fanout", Durable: true}
-}
-
 // detour leads to the queue while it is bound to it, and else to the park.
 func detour(want *topology.Queue) *topology.Exchange {
 	n := NamesOf(want.Name)
-	x := fanout(want, n.Detour)
-	x.Internal = true
-	x.Arguments = topology.Arguments{"alternate-exchange": n.Park}
+	return &topology.Exchange{VirtualHost: want.VirtualHost, Name: n.Detour, Type: "fanout", Durable: true, Internal: true,
+		Arguments: topology.Arguments{alternate: n.Park}}
+}
+
+// way leads to a queue of the scaffolding, or back. The one to the park leads to
+// the tail when the park is unbound from it.
+func way(want *topology.Queue, name string) *topology.Exchange {
+	x := &topology.Exchange{VirtualHost: want.VirtualHost, Name: name, Type: "fanout", Durable: true}
+	if n := NamesOf(want.Name); name == n.Park {
+		x.Arguments = topology.Arguments{alternate: n.Tail}
+	}
 	return x
 }
 
-// store is a queue that keeps what it gets: a quorum queue without limits.
-// Messages with an expiration of their own expire in it as they would in the
-// queue, and go where they would go from there.
+const alternate = "alternate-exchange"
+
+// store is a queue that keeps what it gets, without limits: a quorum queue, but
+// for the tail, which is there for seconds and has to be fast, with counts that
+// are exact. Messages with an expiration of their own expire in it as they would
+// in the queue, and go where they would go from there.
 func (m *migration) store(name string) *topology.Queue {
-	arguments := topology.Arguments{}
-	if m.state.Modern {
-		arguments["x-delivery-limit"] = int64(-1) // 20 by default, and then dropped
+	q := &topology.Queue{VirtualHost: m.want.VirtualHost, Name: name, Type: topology.QueueTypeQuorum, Durable: true, Arguments: topology.Arguments{}}
+	if name == m.names.Tail {
+		q.Type = topology.QueueTypeClassic
 	}
-	if m.want.Arguments["x-dead-letter-exchange"] != nil {
-		for _, key := range []string{"x-dead-letter-exchange", "x-dead-letter-routing-key"} {
-			if value, ok := m.want.Arguments[key]; ok {
-				arguments[key] = value
-			}
-		}
-		if m.want.Type == topology.QueueTypeQuorum && m.want.Arguments["x-dead-letter-strategy"] == "at-least-once" {
-			maps.Copy(arguments, topology.Arguments{"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"})
+	quorum := q.Type == topology.QueueTypeQuorum
+	if m.state.Modern && quorum {
+		q.Arguments["x-delivery-limit"] = int64(-1) // 20 by default, and then dropped
+	}
+	if m.want.Arguments["x-dead-letter-exchange"] == nil {
+		return q
+	}
+	for _, key := range []string{"x-dead-letter-exchange", "x-dead-letter-routing-key"} {
+		if value, ok := m.want.Arguments[key]; ok {
+			q.Arguments[key] = value
 		}
 	}
-	return &topology.Queue{VirtualHost: m.want.VirtualHost, Name: name, Type: topology.QueueTypeQuorum, Durable: true, Arguments: arguments}
+	if quorum && m.want.Arguments["x-dead-letter-strategy"] == "at-least-once" {
+		maps.Copy(q.Arguments, topology.Arguments{"x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"})
+	}
+	return q
 }

@@ -14,8 +14,10 @@
 //	                                                           shovel moves what it holds to the backlog
 //	Replacing   queue empty, or not there                      delete it, declare it
 //	Returning   queue as wanted, detour leads to the park      shovel backlog, then park -> return -> queue
-//	            park next to empty                             bind detour -> queue, and the rest comes
-//	Restoring   park empty, detour -> queue                    source -> detour becomes source -> queue, and
+//	            little in the park                             unbind it: from now on the tail fills
+//	            park empty                                     shovel tail -> return -> queue
+//	            tail empty for a moment                        bind detour -> queue, and the rest comes
+//	Restoring   tail empty, detour -> queue                    source -> detour becomes source -> queue, and
 //	                                                           the scaffolding goes
 //
 // A message takes one way at any time: while a source is bound both to queue and

@@ -19,6 +19,8 @@ type Names struct {
 	Detour string
 	// Park holds what comes while the queue is drained and replaced.
 	Park string
+	// Tail holds what comes while the rest of the park returns.
+	Tail string
 	// Backlog holds what the queue held, if no consumer took it.
 	Backlog string
 	// Return is the exchange through which messages come back to the queue,
@@ -27,18 +29,23 @@ type Names struct {
 	// Trial is a queue with the wanted arguments, there for a moment, to see
 	// whether the broker takes them.
 	Trial string
+	// Record is an exchange that leads nowhere: it keeps the bindings of a queue
+	// that is recreated.
+	Record string
 	// Shovel moves messages from the queue, the backlog or the park.
 	Shovel string
-	// Policy keeps policies for all queues away from park and backlog.
+	// Policy keeps policies for all queues away from park, tail and backlog.
 	Policy string
 }
 
 const (
 	roleDetour  = ".detour"
 	rolePark    = ".park"
+	roleTail    = ".tail"
 	roleBacklog = ".backlog"
 	roleReturn  = ".return"
 	roleTrial   = ".trial"
+	roleRecord  = ".record"
 	roleShovel  = ".shovel"
 	rolePolicy  = ".policy"
 
@@ -56,8 +63,8 @@ func NamesOf(queue string) Names {
 	}
 	base := Prefix + queue
 	return Names{
-		Detour: base + roleDetour, Park: base + rolePark, Backlog: base + roleBacklog, Return: base + roleReturn,
-		Trial: base + roleTrial, Shovel: base + roleShovel, Policy: base + rolePolicy,
+		Detour: base + roleDetour, Park: base + rolePark, Tail: base + roleTail, Backlog: base + roleBacklog, Return: base + roleReturn,
+		Trial: base + roleTrial, Record: base + roleRecord, Shovel: base + roleShovel, Policy: base + rolePolicy,
 	}
 }
 
@@ -78,7 +85,7 @@ func scaffold(name string) bool {
 	if !strings.HasPrefix(name, Prefix) {
 		return false
 	}
-	for _, role := range []string{roleDetour, rolePark, roleBacklog, roleReturn, roleTrial} {
+	for _, role := range []string{roleDetour, rolePark, roleTail, roleBacklog, roleReturn, roleTrial, roleRecord} {
 		if strings.HasSuffix(name, role) && len(name) > len(Prefix)+len(role) {
 			return true
 		}
@@ -88,5 +95,5 @@ func scaffold(name string) bool {
 
 // Ours tells whether a name is one of these.
 func (n Names) Ours(name string) bool {
-	return name == n.Detour || name == n.Park || name == n.Backlog || name == n.Return || name == n.Trial
+	return name == n.Detour || name == n.Park || name == n.Tail || name == n.Backlog || name == n.Return || name == n.Trial
 }

@@ -65,21 +65,21 @@ func (m *migration) stopping() topology.Progress {
 }
 
 func (m *migration) returning() topology.Progress {
-	backlog, _ := m.state.messages(m.names.Backlog)
-	parked, told := m.state.messages(m.names.Park)
-	left := backlog + parked
-	m.look.memory.peak = max(m.look.memory.peak, left)
-	out := topology.Progress{Step: "Returning", Left: left, Moved: m.look.memory.peak - left, After: later}
-	if m.state.Queues[m.names.Park] != nil && m.state.Queues[m.names.Park].Type == topology.QueueTypeClassic {
-		out.After = soon
+	left, told := int64(0), true
+	for _, queue := range []string{m.names.Backlog, m.names.Park, m.names.Tail} {
+		n, known := m.state.messages(queue)
+		left += n
+		told = told && (known || !m.state.queue(queue))
 	}
+	m.look.memory.peak = max(m.look.memory.peak, left)
+	out := topology.Progress{Step: "Returning", Left: left, Moved: m.look.memory.peak - left, After: soon}
 	switch {
 	case m.state.Shovel != nil && !m.state.Shovel.Working():
 		out.Message = fmt.Sprintf("%s wait to return to %s; %s", count(left, "message"), m.want.Name, m.shovelTrouble())
-	case !told && m.state.queue(m.names.Park):
-		out.Message = fmt.Sprintf("messages return from %s to %s; RabbitMQ does not tell how many are left", m.names.Park, m.want.Name)
+	case !told:
+		out.Message = fmt.Sprintf("messages return to %s; RabbitMQ does not tell how many are left", m.want.Name)
 	case left == 0:
-		out.Message = fmt.Sprintf("all messages have returned to %s; its bindings are restored if none follows", m.want.Name)
+		out.Message = fmt.Sprintf("no message is known to be on its way back to %s; the next step comes if none is seen for some seconds", m.want.Name)
 	default:
 		out.Message = fmt.Sprintf("%s are on their way back to %s", count(left, "message"), m.want.Name)
 	}

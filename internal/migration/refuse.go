@@ -91,7 +91,9 @@ func policies(_, _ *topology.Queue, s State) string {
 // strangers have the names of the scaffolding and are something else.
 func strangers(want, _ *topology.Queue, s State) string {
 	n := NamesOf(want.Name)
-	for _, x := range []*topology.Exchange{detour(want), fanout(want, n.Park), fanout(want, n.Backlog), fanout(want, n.Return)} {
+	for _, x := range []*topology.Exchange{
+		detour(want), way(want, n.Park), way(want, n.Tail), way(want, n.Backlog), way(want, n.Return),
+	} {
 		if found := s.Exchanges[x.Name]; found != nil && len(x.Diff(found)) > 0 {
 			return fmt.Sprintf("exchange %s, which the migration would make, is there already and differs (%s): delete it", x.Name, topology.DescribeChanges(x.Diff(found)))
 		}

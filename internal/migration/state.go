@@ -34,8 +34,8 @@ type State struct {
 	OtherShovels []string
 	// Policy is there.
 	Policy bool
-	// PolicyTrouble is an operator policy that would drop messages of park and
-	// backlog; empty if there is none.
+	// PolicyTrouble is an operator policy that would drop messages of the
+	// scaffolding; empty if there is none.
 	PolicyTrouble string
 	// MaxLength is the longest that policies let the queue become; negative:
 	// they do not say.
@@ -103,7 +103,7 @@ type Memory struct {
 	since map[string]time.Time
 	// lowest are the smallest numbers seen for as long.
 	lowest map[string]int64
-	// peak is the most that was seen in backlog and park together.
+	// peak is the most that was seen on its way back.
 	peak int64
 }
 

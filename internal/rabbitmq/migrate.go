@@ -16,11 +16,15 @@ const advanceFor = 4 * time.Second
 
 var _ topology.Operator = (*Broker)(nil)
 
-// Advance implements topology.Operator for OperationMigrate of a queue. One look
-// costs ten listings of the queue's virtual host. It waits for nothing; since
+// Advance implements topology.Operator for OperationMigrate and
+// OperationRecreate of a queue. One look at a migration costs ten listings of
+// the virtual host. It waits for nothing; since
 // when it has been seen what, the Broker remembers, so that each queue must be
 // advanced through one Broker, by one caller at a time.
 func (b *Broker) Advance(ctx context.Context, op topology.Operation) (topology.Progress, error) {
+	if op.Kind == topology.OperationRecreate {
+		return b.recreate(ctx, op)
+	}
 	want, ok := op.Want.(*topology.Queue)
 	if !ok || op.Kind != topology.OperationMigrate {
 		return topology.Progress{}, &topology.Error{Class: topology.ClassUnsupported, Operation: string(op.Kind), Object: op.ID(),

@@ -12,7 +12,7 @@ import (
 
 // shovelPrefetch is how many messages a shovel has under way. So many can be
 // doubled when a broker dies while it moves them.
-const shovelPrefetch = 250
+const shovelPrefetch = 1000
 
 // wireShovel is a dynamic shovel as it is declared.
 type wireShovel struct {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"sort"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -149,10 +150,14 @@ func TestMigrateUnderLoad(t *testing.T) {
 func TestMigrateKeepsOrder(t *testing.T) {
 	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name = "order.process"
+		perSecond := 50
+		if n, err := strconv.Atoi(os.Getenv("RATE")); err == nil {
+			perSecond = n
+		}
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
 		prepare(t, broker, append([]topology.Resource{forms[0]}, shopBindings(vh, name)...)...)
 		f := newTraffic(t, broker, vh, name)
-		stops := []func(){f.publish("created", "orders", "order.created", 250), f.publish("vip", "vip", "any", 250)}
+		stops := []func(){f.publish("created", "orders", "order.created", perSecond), f.publish("vip", "vip", "any", perSecond)}
 		f.consume()
 		for i := 1; i <= 2; i++ {
 			out := migrating{broker: broker, want: forms[i%2]}.run(t, 3*time.Minute)
