@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -185,31 +184,26 @@ func (b *Broker) configError(id topology.ID, code int16, message *string) error 
 // who may not know (Describe on the cluster) gets what metadata says.
 func (b *Broker) targetReplicas(ctx context.Context, found map[string]metadataTopic) replicasOf {
 	asIs := func(_ string, p kmsg.MetadataResponseTopicPartition) []int32 { return p.Replicas }
-	var suspects kadm.TopicsSet
+	suspects := map[string]int{}
 	for name, t := range found {
 		if !internal(t) && unevenReplicas(t) {
-			for _, p := range t.Partitions {
-				suspects.Add(name, p.Partition)
-			}
+			suspects[name] = len(t.Partitions)
 		}
 	}
 	if len(suspects) == 0 {
 		return asIs
 	}
-	moving, err := await(ctx, b.options.Timeout, func(ctx context.Context) (kadm.ListPartitionReassignmentsResponses, error) {
-		return b.admin.ListPartitionReassignments(ctx, suspects)
-	})
+	moving, err := b.listReassignments(ctx, suspects)
 	if err != nil {
 		return asIs
 	}
 	return func(topic string, p kmsg.MetadataResponseTopicPartition) []int32 {
-		move, ok := moving[topic][p.Partition]
-		if !ok {
-			return p.Replicas
+		for _, m := range moving[topic] {
+			if m.Partition == p.Partition {
+				return without(m.Replicas, m.RemovingReplicas)
+			}
 		}
-		return slices.DeleteFunc(slices.Clone(move.Replicas), func(replica int32) bool {
-			return slices.Contains(move.RemovingReplicas, replica)
-		})
+		return p.Replicas
 	}
 }
 

@@ -26,7 +26,7 @@ type throttle struct {
 	wanted int64 // bytes per second; 0: none
 	mark   mark
 	lists  map[string]string
-	// rates by broker and config; only those that are set.
+	// rates by broker and config; only those that are set. Read by adjust.
 	rates map[int32]map[string]int64
 }
 
@@ -45,10 +45,7 @@ func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now rep
 	}
 	t.lists = lists[want.Name]
 	t.mark = markOf(t.lists[leaderReplicas], t.lists[followerReplicas])
-	if t.wanted == 0 {
-		return t, nil
-	}
-	return t, t.readRates(ctx)
+	return t, nil
 }
 
 // isOurs tells whether there is something to take away.
@@ -132,6 +129,9 @@ func (t *throttle) adjust(ctx context.Context, copying []move) error {
 	}
 	if t.wanted == 0 || t.mark == foreign || len(copying) == 0 {
 		return nil
+	}
+	if err := t.readRates(ctx); err != nil {
+		return err
 	}
 	mark := ours
 	if len(t.rates) > 0 && t.mark != ours {
