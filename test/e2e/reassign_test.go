@@ -158,26 +158,28 @@ func TestThrottledMove(t *testing.T) {
 			heavy.Spec.Reassignment = &v1alpha1.Reassignment{ThrottleBytesPerSecond: &bytesPerSecond}
 		})
 	}
-	move(1<<20, 1, 2)
+	// At this rate it would take minutes.
+	const slow, quick = 8 << 10, 8 << 20
+	move(slow, 1, 2)
 	s.throttled(15*time.Second, heavy, true)
 	within(t, 10*time.Second, "progress in the status", func(context.Context) (bool, string) {
 		s.get(heavy)
 		ready := meta.FindStatusCondition(heavy.Status.Conditions, v1alpha1.ConditionReady)
-		return ready != nil && ready.Reason == v1alpha1.ReasonProgressing && strings.Contains(ready.Message, "throttled to 1.0 MiB/s"), describe(heavy)
+		return ready != nil && ready.Reason == v1alpha1.ReasonProgressing && strings.Contains(ready.Message, "throttled to 8.0 KiB/s"), describe(heavy)
 	})
 	s.controller.Kill()
 	if left := s.throttles(heavy); len(left) == 0 {
 		t.Fatal("the move was over before the controller was killed")
 	}
 	s.controller.Start(t)
+	move(quick, 1, 2)
 	s.ready(30*time.Second, heavy)
-	s.throttled(0, heavy, false)
+	s.throttled(5*time.Second, heavy, false)
 	if diff := cmp.Diff([][]int32{{1, 2}}, s.replicas(heavy.BrokerName())); diff != "" {
 		t.Errorf("after the kill (-want +got)\n%s", diff)
 	}
 
-	// At this rate it would take minutes.
-	move(8<<10, 1, 2, 3)
+	move(slow, 1, 2, 3)
 	s.throttled(15*time.Second, heavy, true)
 	edit(s.stage, heavy, func(heavy *v1alpha1.Topic) { heavy.Spec.Assignments = assigned([]int32{1, 2}) })
 	s.ready(20*time.Second, heavy)
@@ -186,7 +188,7 @@ func TestThrottledMove(t *testing.T) {
 		t.Errorf("called off (-want +got)\n%s", diff)
 	}
 
-	move(8<<10, 3)
+	move(slow, 3)
 	s.throttled(15*time.Second, heavy, true)
 	s.remove(heavy)
 	within(t, 20*time.Second, "the topic to go", func(context.Context) (bool, string) {
