@@ -176,6 +176,11 @@ func TestWants(t *testing.T) {
 				Name: "order_events", Partitions: 12, ReplicationFactor: 3, Config: map[string]string{"retention.ms": "604800000"},
 			})},
 		},
+		"TopicThrottle": {
+			reason:   "the throttle goes along",
+			manifest: manifest("Topic", "t", "replicationFactor: 2, reassignment: {throttleBytesPerSecond: 10485760}"),
+			want:     []topology.Want{own(&topology.Topic{Name: "t", ReplicationFactor: 2, Throttle: 10485760})},
+		},
 		"TopicAssignments": {
 			reason:   "assignments say how many partitions there are; the factor stays undeclared, or every difference would be told twice",
 			manifest: manifest("Topic", "t", "assignments: [{replicas: [1, 2]}, {replicas: [2, 3]}]"),

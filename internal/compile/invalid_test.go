@@ -206,6 +206,15 @@ func TestInvalid(t *testing.T) {
 				"spec.replicationFactor: 0 replicas cannot hold a message: write at least 1, or leave it out for the broker's default",
 			},
 		},
+		"TopicThrottle": {
+			reason:   "a throttle is the reassignment's, and a rate that moves nothing is none",
+			manifest: manifest("Topic", "t", `partitions: 1, reassignment: {throttleBytesPerSecond: 0}, config: {leader.replication.throttled.replicas: "*"}, retry: {deadLetter: {config: {follower.replication.throttled.replicas: "0:1"}}}`),
+			want: []string{
+				"spec.reassignment.throttleBytesPerSecond: 0 bytes per second move nothing: write at least 1024, or leave it out for no throttle",
+				"spec.config: leader.replication.throttled.replicas comes and goes with each reassignment: remove it, and write spec.reassignment.throttleBytesPerSecond",
+				"spec.retry.deadLetter.config: follower.replication.throttled.replicas comes and goes with each reassignment: remove it, and write spec.reassignment.throttleBytesPerSecond",
+			},
+		},
 		"TopicAssignments": {
 			reason:   "assignments say all about replicas",
 			manifest: manifest("Topic", "t", "partitions: 3, replicationFactor: 1, assignments: [{replicas: [1]}, {replicas: []}]"),

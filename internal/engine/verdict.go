@@ -98,6 +98,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 			report.Adopted[owner] = append(report.Adopted[owner], id)
 		}
 	}
+	tellRecreated(p.Plan, report)
 	c.noteAwaited(p.Plan, x)
 	c.noteCorrections(x, report)
 	c.noteSettling(p.Plan, x)
@@ -108,6 +109,9 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
 			v := c.verdict(claim, problems[key], drift[key])
 			v.Draining = draining[key]
+			if again := report.Recreated[key]; v.Ready && len(again) > 0 {
+				v.Message += "; " + strings.Join(again, "; ")
+			}
 			v.Operations = underway[key]
 			v.DeadLetters = deadLettersOf(claim, p.depths)
 			report.Verdicts = append(report.Verdicts, v)

@@ -26,6 +26,8 @@ type Plan struct {
 	Held []Held
 	// Adopted lists objects that existed, matched, and are owned from now on.
 	Adopted []topology.ID
+	// Recreated lists topics that somebody else deleted and created again.
+	Recreated []Recreation
 	// NeedUsage lists objects whose usage decides and was not observed:
 	// observe again with it and compute again. The plan is safe without.
 	NeedUsage []topology.ID
@@ -256,6 +258,7 @@ func (b *builder) finish() {
 	slices.SortFunc(p.Record, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.Forget, topology.ID.Compare)
 	slices.SortFunc(p.Adopted, topology.ID.Compare)
+	slices.SortFunc(p.Recreated, func(x, y Recreation) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.NeedUsage, topology.ID.Compare)
 	p.NeedUsage = slices.Compact(p.NeedUsage) // deletions ask until all is known
 	slices.SortFunc(p.Settling, topology.ID.Compare)
