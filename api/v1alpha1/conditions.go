@@ -29,6 +29,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionDrifted is True under driftPolicy Report while the broker differs from the declaration.
 	ConditionDrifted = "Drifted"
+	// ConditionDeletionHeld is present on a connection, and True, while deletions wait because unusually many
+	// custom resources went at once. Ready does not depend on it: everything else goes on.
+	ConditionDeletionHeld = "DeletionHeld"
 	// ConditionContractPublished is present on an object with a contract: True when the ConfigMap says what
 	// the object declares, False when it cannot be written. Ready does not depend on it.
 	ConditionContractPublished = "ContractPublished"
@@ -98,6 +101,9 @@ const (
 	ReasonDriftCorrected = "DriftCorrected"
 	ReasonAdopted        = "Adopted"
 	ReasonDeleted        = "Deleted"
+	// ReasonDeletionAllowed and ReasonForgotten are reasons of events: what a person asked for by annotation.
+	ReasonDeletionAllowed = "DeletionAllowed"
+	ReasonForgotten       = "Forgotten"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
 )

@@ -33,10 +33,11 @@ type ending struct {
 type standing int
 
 const (
-	goes    standing = iota // with this plan
-	settles                 // once its counts, which lag, prove what they say
-	waits                   // for something that comes without anybody's doing
-	stays                   // until somebody does something
+	goes     standing = iota // with this plan
+	settles                  // once its counts, which lag, prove what they say
+	waits                    // for something that comes without anybody's doing
+	stays                    // until somebody does something
+	heldBack                 // until somebody allows it: one of too many at once
 )
 
 func (e *ending) raise(to standing, why string) bool {
@@ -48,30 +49,39 @@ func (e *ending) raise(to standing, why string) bool {
 }
 
 func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
-	e := &ending{entry: entry, policy: topology.Delete}
+	e := &ending{entry: entry}
 	e.live, e.presence = b.in.Live.Look(id)
+	e.policy, e.shrunk = b.in.World.endPolicy(entry)
+	return e
+}
+
+// endPolicy is the policy by which an object goes that nobody wants any more.
+// Shrunk says that an owner is still there and has dropped the object from its
+// claim.
+func (w *World) endPolicy(entry topology.Entry) (policy topology.DeletionPolicy, shrunk bool) {
+	policy = topology.Delete
 	for _, key := range entry.Owners {
-		policy := gentler(entry.Deletion, topology.Delete)
-		if claim := b.in.World.Claim(key); claim != nil {
+		one := gentler(entry.Deletion, topology.Delete)
+		if w.claims[key] != nil {
 			// What is taken out of a resource is an edit: deletionPolicy is about
 			// the end of the resource. It destroys no message.
-			e.shrunk = true
-			policy = topology.DeleteIfUnused
-		} else if last, witnessed := b.in.World.departed[key]; witnessed {
-			policy = last.Deletion
-		} else if policy == topology.Delete {
+			shrunk = true
+			one = topology.DeleteIfUnused
+		} else if last, witnessed := w.departed[key]; witnessed {
+			one = last.Deletion
+		} else if one == topology.Delete {
 			// It may have become Retain or DeleteIfUnused unseen.
-			policy = topology.DeleteIfUnused
+			one = topology.DeleteIfUnused
 		}
-		e.policy = gentler(e.policy, policy)
+		policy = gentler(policy, one)
 	}
 	switch {
-	case e.shrunk && id.Kind == topology.KindBinding:
-		e.policy = topology.Delete
+	case shrunk && entry.ID.Kind == topology.KindBinding:
+		policy = topology.Delete
 	case len(entry.Owners) == 0:
-		e.policy = topology.DeleteIfUnused
+		policy = topology.DeleteIfUnused
 	}
-	return e
+	return policy, shrunk
 }
 
 // gentler picks the policy that destroys less; one that says nothing is the
@@ -101,6 +111,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 	}
 	ids := slices.SortedFunc(maps.Keys(endings), topology.ID.Compare)
 	around := b.look(ids)
+	b.holdEndings(ids, endings, around)
 	b.findSuccessors(ids, endings)
 	for _, id := range ids {
 		e := endings[id]
@@ -141,8 +152,12 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 func (b *builder) leave(e *ending) {
 	id := e.entry.ID
 	reason, note := Deleting, ""
-	if e.standing == stays {
+	switch e.standing {
+	case stays:
 		reason, note = LeftBehind, e.why
+	case heldBack:
+		reason = DeletionHeld
+	default:
 	}
 	held := Held{ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.why)}
 	if e.drains() {
