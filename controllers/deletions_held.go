@@ -51,8 +51,8 @@ func heldMessage(key topology.ConnectionKey, held engine.HeldDeletions) string {
 	if n := len(held.Owners); n > 1 {
 		what = fmt.Sprintf("%d resources are", n)
 	}
-	return fmt.Sprintf("unusually many resources were deleted at once: what %s gone for stays on the broker until somebody decides (%s). "+
-		"To keep it, apply the resources again. To delete it: %s", what, strings.Join(names, ", "), allowCommand(key, held.Window))
+	return fmt.Sprintf("%s gone, and what they declared stays on the broker until somebody decides, because unusually many went at once: %s. "+
+		"To keep it, apply them again. To delete it: %s", what, strings.Join(names, ", "), allowCommand(key, held.Window))
 }
 
 // allowCommand is what a person types to let held deletions go.
