@@ -62,7 +62,7 @@ func (a *app) strikeOff(ctx context.Context, c *cluster, names []string, f forge
 		return nil
 	}
 	p := a.page()
-	p.table([]string{"OBJECT", "FORMER OWNER", "SINCE", "CONNECTION", "WHY IT STAYS"}, rowsOf(chosen))
+	p.table([]string{"OBJECT", "FORMER OWNER", "SINCE", "CONNECTION", "WHY IT STAYS"}, rowsOf(chosen, false))
 	p.printf("\nThey stay on the broker, and are nobody's from then on.\n")
 	if err := a.confirm(f.yes, "Forget "+objects(len(chosen))+"?"); err != nil {
 		return err

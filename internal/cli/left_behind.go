@@ -24,6 +24,24 @@ type stay struct {
 	Connection connectionName `json:"connection"`
 }
 
+// cause is the object of the same claim for whose sake this one stays; "" if it
+// has a reason of its own.
+func (s stay) cause() string {
+	cause, _, found := strings.Cut(s.Reason, " stays: ")
+	if !found {
+		return ""
+	}
+	return cause
+}
+
+// why is the reason for people: what stays for another's sake says so in brief.
+func (s stay) why() string {
+	if cause := s.cause(); cause != "" {
+		return "goes or stays with " + cause
+	}
+	return s.Reason
+}
+
 type connectionName struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace"`
@@ -75,7 +93,7 @@ func (c *cluster) leftBehind(ctx context.Context, namespace, home string) (leavi
 	slices.SortStableFunc(out.stays, func(x, y stay) int {
 		return cmp.Or(
 			strings.Compare(x.Connection.Namespace, y.Connection.Namespace), strings.Compare(x.Connection.Name, y.Connection.Name),
-			strings.Compare(x.Owner, y.Owner), strings.Compare(x.Object, y.Object),
+			strings.Compare(x.Owner, y.Owner), strings.Compare(x.cause(), y.cause()), strings.Compare(x.Object, y.Object),
 		)
 	})
 	return out, connections, nil
@@ -158,7 +176,7 @@ func (a *app) tellLeftBehind(c *cluster, found leavings, f statusFlags) {
 		fmt.Fprintf(a.Err, "Nothing was left behind %s.\n", where)
 	} else {
 		p := a.page()
-		p.table([]string{"OBJECT", "FORMER OWNER", "SINCE", "CONNECTION", "WHY IT STAYS"}, rowsOf(found.stays))
+		p.table([]string{"OBJECT", "FORMER OWNER", "SINCE", "CONNECTION", "WHY IT STAYS"}, rowsOf(found.stays, f.all))
 		first := found.stays[0]
 		p.printf("\n  to take one back      apply its custom resource again\n")
 		p.printf("  to have it deleted    make it unused: the controller looks again at each drift check\n")
@@ -173,15 +191,18 @@ func (a *app) tellLeftBehind(c *cluster, found leavings, f statusFlags) {
 	}
 }
 
-func rowsOf(stays []stay) [][]cell {
+func rowsOf(stays []stay, namespaces bool) [][]cell {
 	now := time.Now()
 	var rows [][]cell
 	for _, s := range stays {
-		via := cell{s.Connection.Namespace + "/" + s.Connection.Name, plain}
+		via := cell{s.Connection.Name, plain}
+		if namespaces {
+			via.text = s.Connection.Namespace + "/" + via.text
+		}
 		if s.Connection.Gone {
 			via = cell{via.text + " (gone)", yellow}
 		}
-		rows = append(rows, []cell{{s.Object, plain}, {cmp.Or(s.Owner, "-"), plain}, {age(s.Since, now), plain}, via, {s.Reason, plain}})
+		rows = append(rows, []cell{{s.Object, plain}, {cmp.Or(s.Owner, "-"), plain}, {age(s.Since, now), plain}, via, {s.why(), plain}})
 	}
 	return rows
 }

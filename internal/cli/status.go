@@ -136,7 +136,7 @@ func (a *app) tellStatus(reports []connectionReport, namespaces bool) {
 		broker := strings.TrimSuffix(r.Kind, "Connection")
 		row := []cell{
 			{r.Name, plain}, {r.Ready, readyColour(r.Ready)},
-			{strings.TrimSpace(broker + " " + r.Version), plain}, {cmp.Or(r.ClusterID, "-"), plain},
+			{strings.TrimSpace(broker + " " + r.Version), plain}, {clusterName(r.ClusterID), plain},
 			{strconv.Itoa(int(r.Owned)), plain}, count(int(r.PendingDeletions), plain),
 			count(int(r.LeftBehind), yellow), count(held, yellow),
 		}
@@ -168,6 +168,12 @@ func (a *app) tellWaiting(p paper, r connectionReport) {
 		p.printf("\n%s\n", p.paint(cell{fmt.Sprintf("%s %s left %s behind", broker, name, objects(int(r.LeftBehind))), yellow}))
 		p.printf("  which and why  %s\n", a.verb("status --left-behind")+at)
 	}
+}
+
+// clusterName is a cluster's id without the words that all ids of RabbitMQ begin
+// with.
+func clusterName(id string) string {
+	return cmp.Or(strings.TrimPrefix(id, "rabbitmq-cluster-id-"), "-")
 }
 
 func readyColour(ready string) colour {

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/cli"
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
@@ -110,10 +111,11 @@ func (s *scene) allow(window string) {
 // allowAlways allows whatever is held, for tests that delete much and are about
 // something else.
 func (s *scene) allowAlways() {
+	key := client.ObjectKeyFromObject(s.connection)
 	go func() {
 		for s.t.Context().Err() == nil {
-			connection := s.connection.DeepCopy()
-			if err := s.client.Get(s.t.Context(), client.ObjectKeyFromObject(connection), connection); err == nil && connection.Status.HeldDeletions != nil {
+			connection := &v1alpha1.RabbitMQConnection{}
+			if err := s.client.Get(s.t.Context(), key, connection); err == nil && connection.Status.HeldDeletions != nil {
 				base := client.MergeFrom(connection.DeepCopy())
 				metav1.SetMetaDataAnnotation(&connection.ObjectMeta, v1alpha1.AnnotationAllowDeletes, connection.Status.HeldDeletions.Window)
 				_ = s.client.Patch(s.t.Context(), connection, base) // the next round tries again
@@ -272,8 +274,19 @@ func TestBreakerOutlivesItsConnection(t *testing.T) {
 	_, again := s.rabbit("shop", s.broker, s.virtualHost, s.recorder.URL)
 	s.connection = again
 	s.create(again)
-	window := s.holds(t, cure, names(0, ofBreaker)...)
-	s.allow(window)
+	s.holds(t, cure, names(0, ofBreaker)...)
+	says(t, s.warrener("status").Out, "80 deletions", "allow-deletes rabbitmqconnection/shop -n "+s.namespace)
+	asked := s.warrener("allow-deletes", "shop")
+	says(t, asked.Out, "holds 80 deletions", "Queue "+s.namespace+"/q00", "and 30 more")
+	if asked.Code != cli.ExitDeclined || s.warrener("status", "--exit-code").Code != cli.ExitFound {
+		t.Errorf("with nobody to confirm it ended with %d: %s", asked.Code, asked.Err)
+	}
+	s.queues(t, names(0, ofBreaker))
+	allowed := s.warrener("allow-deletes", "wrc/shop", "--yes")
+	says(t, allowed.Out, "nothing is held any more")
+	if allowed.Code != cli.ExitDone {
+		t.Errorf("it ended with %d: %s", allowed.Code, allowed.Err)
+	}
 	s.shows(30*time.Second, nil)
 	s.holds(t, cure)
 }
