@@ -184,7 +184,7 @@ func (a *app) tellLeftBehind(c *cluster, found leavings, f statusFlags) {
 		p.printf("                        %s\n", a.verb("forget", quoted(cmp.Or(first.Owner, first.Object)), "-n", first.Connection.Namespace))
 	}
 	if found.unnamed > 0 {
-		fmt.Fprintf(a.Err, "\n%d more are not named here: the inventory in namespace %s lists them\n", found.unnamed, f.home)
+		fmt.Fprintf(a.Err, "\nNot named here: %s. The inventory in namespace %s lists all.\n", several(found.unnamed, "more object"), f.home)
 	}
 	if found.unread != nil {
 		fmt.Fprintf(a.Err, "\nWhat connections left behind that are gone themselves is not shown: %v\n", found.unread)

@@ -44,8 +44,14 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	if strings.HasPrefix(filepath.Base(args[0]), "kubectl-") {
 		program = "kubectl warrener"
 	}
-	root := newRoot(program, streams)
-	root.SetArgs(args[1:])
+	return (&app{Streams: streams, program: program}).run(ctx, args[1:], connect)
+}
+
+// run carries out a command line in a cluster that connect reaches.
+func (a *app) run(ctx context.Context, args []string, connect func(*app) (*cluster, error)) int {
+	a.flags, a.connect = genericclioptions.NewConfigFlags(true), connect
+	root := a.command()
+	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	switch {
 	case err == nil:
@@ -53,12 +59,12 @@ func Run(ctx context.Context, args []string, streams Streams) int {
 	case errors.Is(err, errFound):
 		return ExitFound
 	case errors.Is(err, errDeclined):
-		fmt.Fprintln(streams.Err, err)
+		fmt.Fprintln(a.Err, err)
 		return ExitDeclined
 	case errors.Is(ctx.Err(), context.Canceled):
-		fmt.Fprintln(streams.Err, program+": interrupted. What was asked of the controller before goes on")
+		fmt.Fprintln(a.Err, a.program+": interrupted. What was asked of the controller before goes on")
 	default:
-		fmt.Fprintf(streams.Err, "%s: %v\n", program, err)
+		fmt.Fprintf(a.Err, "%s: %v\n", a.program, err)
 	}
 	return ExitFailed
 }
@@ -70,11 +76,6 @@ type app struct {
 	flags   *genericclioptions.ConfigFlags
 	// connect makes the client; tests replace it.
 	connect func(*app) (*cluster, error)
-}
-
-func newRoot(program string, streams Streams) *cobra.Command {
-	a := &app{Streams: streams, program: program, flags: genericclioptions.NewConfigFlags(true), connect: connect}
-	return a.command()
 }
 
 func (a *app) command() *cobra.Command {
@@ -106,7 +107,7 @@ var rareFlags = []string{
 	"disable-compression", "insecure-skip-tls-verify", "server", "tls-server-name", "token", "user",
 }
 
-// ask is a verb's name as a person types it.
+// verb is a verb's name as a person types it.
 func (a *app) verb(words ...string) string {
 	return strings.Join(append([]string{a.program}, words...), " ")
 }
