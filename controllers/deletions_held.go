@@ -71,8 +71,8 @@ func announceHeld(r recorder, about runtime.Object, key topology.ConnectionKey, 
 				"status.heldDeletions of %s names them. To keep it, apply the resources again. To delete what is held now (window %s): %s",
 			key, is.Window, allowCommand(key, is.Window)))
 	case is == nil && was != nil:
-		record(r, about, corev1.EventTypeNormal, v1alpha1.ReasonDeletionAllowed, "Delete",
-			fmt.Sprintf("nothing is held any more of window %s: it was allowed, or applied again", was.Window))
+		record(r, about, corev1.EventTypeNormal, v1alpha1.ReasonDeletionHeld, "Delete",
+			fmt.Sprintf("nothing is held any more of window %s: it was allowed, forgotten or applied again", was.Window))
 	}
 }
 

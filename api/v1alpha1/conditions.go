@@ -101,9 +101,8 @@ const (
 	ReasonDriftCorrected = "DriftCorrected"
 	ReasonAdopted        = "Adopted"
 	ReasonDeleted        = "Deleted"
-	// ReasonDeletionAllowed and ReasonForgotten are reasons of events: what a person asked for by annotation.
-	ReasonDeletionAllowed = "DeletionAllowed"
-	ReasonForgotten       = "Forgotten"
+	// ReasonForgotten: of events: a person asked for it by annotation.
+	ReasonForgotten = "Forgotten"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
 )

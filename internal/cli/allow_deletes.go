@@ -81,7 +81,7 @@ func (a *app) allow(ctx context.Context, c *cluster, connection v1alpha1.Connect
 	case err != nil:
 		return err
 	case !answered:
-		return fmt.Errorf("the controller has not answered within %s; the annotation is set, and is heeded when it does: is it running, and does the connection work?", f.limit) //nolint:revive,staticcheck // a question for a person
+		return fmt.Errorf("the controller has not answered within %s. The annotation is set, and is heeded when it does: see that it runs, and that the connection works", f.limit)
 	case status.HeldDeletions != nil:
 		p.printf("Allowed. %s were held in the meantime, and wait for another answer.\n", deletions(int(status.HeldDeletions.Count)))
 	default:

@@ -81,7 +81,9 @@ func (d *desk) annotations() map[string]string {
 			continue
 		}
 		var content struct {
-			Metadata struct{ Annotations map[string]string }
+			Metadata struct {
+				Annotations map[string]string `json:"annotations"`
+			} `json:"metadata"`
 		}
 		if err := json.Unmarshal(patch.GetPatch(), &content); err != nil {
 			d.t.Fatal(err)

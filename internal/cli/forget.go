@@ -92,7 +92,7 @@ func (a *app) awaitForgetting(ctx context.Context, c *cluster, connections []v1a
 			return err
 		}
 		if !answered {
-			return fmt.Errorf("the controller has not answered for %s within %s; the annotation is set, and is heeded when it does: is it running, and does the connection work?", title(connection), f.limit) //nolint:revive,staticcheck // a question for a person
+			return fmt.Errorf("the controller has not answered for %s within %s. The annotation is set, and is heeded when it does: see that it runs, and that the connection works", title(connection), f.limit)
 		}
 	}
 	fmt.Fprintln(a.Out, "Forgotten.")

@@ -80,11 +80,8 @@ func (c *cluster) connections(ctx context.Context, namespace string) ([]v1alpha1
 
 // explain says in one sentence what keeps people from reading on.
 func explain(err error, verb, what string) error {
-	switch {
-	case apierrors.IsNotFound(err):
-		return fmt.Errorf("%s %s: the cluster does not know them: are Warrener's CRDs installed, and is this the right context?", verb, what) //nolint:revive,staticcheck // two questions for a person
-	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s %s: %w", verb, what, err)
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s %s: the cluster does not know them: see that this is the right context, and that Warrener's CRDs are installed", verb, what)
 	}
 	return fmt.Errorf("%s %s: %w", verb, what, err)
 }

@@ -191,7 +191,7 @@ func TestBreakerHoldsASlowPrune(t *testing.T) {
 	s.allow(later)
 	s.shows(cure, s.only(goneAtOnce+1, ofBreaker))
 	s.holds(t, cure)
-	s.arrives(cure, 1, "Normal DeletionAllowed")
+	s.arrives(cure, 1, "Normal DeletionHeld")
 	s.arrives(cure, 1, "Warning DeletionHeld") // one, and not one for each that joined
 	within(t, cure, "the metric to tell", func(context.Context) (bool, string) {
 		sum, found := metric(t, s.controller, "warrener_deletions_held", "/shop")

@@ -56,7 +56,10 @@ func TestLeftBehind(t *testing.T) {
 		t.Errorf("it ended with %d", shown.Code)
 	}
 	var listed struct {
-		LeftBehind []struct{ Object, Owner, Since, Reason string }
+		LeftBehind []struct {
+			Owner string `json:"owner"`
+			Since string `json:"since"`
+		} `json:"leftBehind"`
 	}
 	must(t, json.Unmarshal([]byte(s.warrener("status", "--left-behind", "-o", "json").Out), &listed))
 	if len(listed.LeftBehind) != 4 || listed.LeftBehind[0].Owner != owner || listed.LeftBehind[0].Since == "" {
