@@ -298,6 +298,7 @@ func TestForget(t *testing.T) {
 		"object":   {[]string{"queue shop/work", "--yes"}, ExitDone, "Queue orders/work"},
 		"owner":    {[]string{"Queue orders/work", "--yes"}, ExitDone, "Queue orders/work"},
 		"all":      {[]string{"--all", "--yes"}, ExitDone, "Queue orders/work"},
+		"held":     {[]string{"Queue orders/b", "--yes"}, ExitDone, "Queue orders/b"},
 		"unknown":  {[]string{"queue shop/work", "queue shop/typo", "--yes"}, ExitFailed, ""},
 		"nothing":  {nil, ExitFailed, ""},
 		"both":     {[]string{"--all", "queue shop/work"}, ExitFailed, ""},

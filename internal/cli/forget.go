@@ -25,9 +25,9 @@ func (a *app) forget() *cobra.Command {
 		Use:   "forget NAME... | --all",
 		Short: "Strike what was left behind off the list; it stays on the broker",
 		Long: "Strike what was left behind off the list. It stays on the broker, as it is, and nobody owns it any more.\n\n" +
-			"NAME is an object or a former owner as `status --left-behind` writes them. Everything else that the\n" +
-			"former owner left behind is forgotten with it: a claim stays whole. A custom resource that is applied\n" +
-			"later takes the object over under its adoptionPolicy.",
+			"NAME is an object or a former owner as `status --left-behind` writes them, or a resource whose deletion\n" +
+			"is held. Everything else that the former owner left behind is forgotten with it: a claim stays whole.\n" +
+			"A custom resource that is applied later takes the object over under its adoptionPolicy.",
 		Example: "  " + a.verb("forget 'queue shop/order.process' -n orders") + "\n  " + a.verb("forget 'Queue orders/order-process' -n orders --yes") +
 			"\n  " + a.verb("forget --all -n orders"),
 		RunE: func(command *cobra.Command, names []string) error {
@@ -53,9 +53,10 @@ func (a *app) strikeOff(ctx context.Context, c *cluster, names []string, f forge
 	if err != nil {
 		return err
 	}
+	found.stays = append(found.stays, heldNamed(connections, names)...)
 	chosen, owners, err := choose(found, names, f.everything)
 	if err != nil {
-		return fmt.Errorf("%w in namespace %s: see %s", err, c.namespace, a.verb("status --left-behind -n", c.namespace))
+		return fmt.Errorf("%w; see %s", err, a.verb("status --left-behind -n", c.namespace))
 	}
 	if len(chosen) == 0 {
 		fmt.Fprintf(a.Err, "Nothing was left behind in namespace %s.\n", c.namespace)
@@ -99,14 +100,36 @@ func (a *app) awaitForgetting(ctx context.Context, c *cluster, connections []v1a
 	return nil
 }
 
+// heldNamed lists the resources whose deletion is held and that are named: they
+// are forgotten by name only, never as part of all.
+func heldNamed(connections []v1alpha1.Connection, names []string) []stay {
+	var out []stay
+	for _, connection := range connections {
+		if held := connection.GetStatus().HeldDeletions; held != nil {
+			for _, owner := range held.Owners {
+				if slices.Contains(names, owner) {
+					out = append(out, stay{Object: "all that it declared", Owner: owner, Reason: "its deletion is held", Connection: nameOf(connection)})
+				}
+			}
+		}
+	}
+	return out
+}
+
 // choose finds the former owners that names stand for, and all that they left
 // behind, by connection.
 func choose(found leavings, names []string, everything bool) (chosen []stay, owners map[connectionName][]string, err error) {
 	owners = map[connectionName][]string{}
 	known := map[string]bool{}
 	for _, s := range found.stays {
+		if s.Connection.Gone {
+			if slices.Contains(names, s.Object) || slices.Contains(names, s.Owner) {
+				return nil, nil, fmt.Errorf("%s was left behind through connection %s, which is gone: create it again first", s.Object, s.Connection.Name)
+			}
+			continue
+		}
 		known[s.Object], known[s.Owner] = true, true
-		if s.Connection.Gone || s.Owner == "" || slices.Contains(owners[s.Connection], s.Owner) {
+		if s.Owner == "" || slices.Contains(owners[s.Connection], s.Owner) {
 			continue
 		}
 		if everything || slices.Contains(names, s.Object) || slices.Contains(names, s.Owner) {
@@ -115,7 +138,7 @@ func choose(found leavings, names []string, everything bool) (chosen []stay, own
 	}
 	for _, name := range names {
 		if !known[name] {
-			return nil, nil, fmt.Errorf("nothing called %q was left behind", name)
+			return nil, nil, fmt.Errorf("nothing called %q was left behind or is held", name)
 		}
 	}
 	for _, s := range found.stays {

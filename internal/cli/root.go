@@ -104,7 +104,7 @@ func (a *app) command() *cobra.Command {
 // likely to look for.
 var rareFlags = []string{
 	"as", "as-group", "as-uid", "as-user-extra", "cache-dir", "certificate-authority", "client-certificate", "client-key", "cluster",
-	"disable-compression", "insecure-skip-tls-verify", "server", "tls-server-name", "token", "user",
+	"disable-compression", "insecure-skip-tls-verify", "proxy-url", "server", "tls-server-name", "token", "user",
 }
 
 // verb is a verb's name as a person types it.

@@ -201,3 +201,24 @@ func TestForget(t *testing.T) {
 		})
 	}
 }
+
+// What is held is forgotten by name, and by no "all".
+func TestForgetHeld(t *testing.T) {
+	s := newStage(t)
+	claims := many(s, 6, aQueue)
+	s.remove(claims[:5]...)
+	s.edits()
+	forget := func(what Forgetting) int {
+		forgotten, _, err := s.cluster.Forget(t.Context(), s.session, what)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(forgotten)
+	}
+	check(t, "all is all that is left behind", 0, forget(Forgetting{All: true}))
+	check(t, "by name", 1, forget(Forgetting{Names: []string{"Queue shop/r0"}}))
+	check(t, "it is held no more, and stays", `4 held, "20260101-000000-5", 6 on the broker`, s.held())
+	s.session.AllowDeletes = "20260101-000000-5"
+	s.edits()
+	check(t, "also when the rest goes", []string{"queue shop/r0", "queue shop/r5"}, s.broker.names())
+}
