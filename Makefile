@@ -55,8 +55,9 @@ generate: manifests ## Deep copies, CRDs, RBAC and the tables in docs/kinds, aft
 manifests: ## Only CRDs and RBAC
 	@"$$(hack/tools.sh controller-gen)" crd paths=./api/... output:crd:dir=config/crd/bases
 	@"$$(hack/tools.sh controller-gen)" rbac:roleName=warrener-controller paths=./controllers/... output:rbac:dir=config/rbac
-build: ## The binaries, into bin/
-	@go build -trimpath -o bin/ ./cmd/...
+build: ## The controller and the command line, into bin/; there as kubectl-warrener, too
+	@go build -trimpath -o bin/ ./cmd/warrener-controller ./cmd/warrener
+	@ln -sf warrener bin/kubectl-warrener
 docker-build: ## The controller's image, IMG=<name>
 	docker build -t $(IMG) .
 

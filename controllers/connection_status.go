@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -47,6 +48,7 @@ func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.
 	s.reported, s.reportedUID = after.DeepCopy(), c.GetUID()
 	announce(r.events, c, before.Conditions, after.Conditions)
 	announceLeftBehind(r.events, c, before, after)
+	announceHeld(r.events, c, s.key, before, after)
 }
 
 // knownCluster is the cluster that a connection last reached; "" if none. The
@@ -69,6 +71,9 @@ func (s *session) status(before v1alpha1.ConnectionStatus, generation int64, clu
 	if s.handled != "" {
 		after.LastHandledReconcileAt = s.handled
 	}
+	if s.handledForget != "" {
+		after.LastHandledForget = s.handledForget
+	}
 	st := standing{ready: metav1.ConditionFalse, reason: v1alpha1.ReasonProgressing, message: "connecting"}
 	switch {
 	case s.up:
@@ -82,6 +87,9 @@ func (s *session) status(before v1alpha1.ConnectionStatus, generation int64, clu
 	st.applyTo(&after.Conditions, generation, now)
 	if cluster != nil {
 		s.countInto(&after, cluster)
+		s.heldInto(&after, cluster.HeldDeletions(s.key), generation, now)
+	} else if held := meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionDeletionHeld); held != nil {
+		held.ObservedGeneration = generation // nothing is known yet that would change it
 	}
 	return after
 }
@@ -115,10 +123,23 @@ func (s *session) countInto(status *v1alpha1.ConnectionStatus, cluster *engine.C
 	ownedObjects.WithLabelValues(label).Set(float64(status.Owned))
 }
 
+// toldOfEnds says whether the status names what has no owner any more: an object
+// that is applied again makes it out of date.
+func (s *session) toldOfEnds() bool {
+	s.reporting.Lock()
+	defer s.reporting.Unlock()
+	told := s.reported
+	return told != nil && (told.PendingDeletions > 0 || told.LeftBehindCount > 0 || told.HeldDeletions != nil)
+}
+
 func leftBehindOf(entry topology.Entry) v1alpha1.LeftBehind {
 	out := v1alpha1.LeftBehind{Object: entry.ID.String(), Reason: entry.LeftBehind}
 	if len(entry.Owners) > 0 {
 		out.Owner = entry.Owners[0].String()
+	}
+	if !entry.Since.IsZero() {
+		since := metav1.NewTime(entry.Since).Rfc3339Copy()
+		out.Since = &since
 	}
 	return out
 }

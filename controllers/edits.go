@@ -111,7 +111,7 @@ func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Clus
 // pass runs one pass and says when the next one is due.
 func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) (reconcile.Result, error) {
 	start := time.Now()
-	report, err := cluster.Edits(ctx, r.engineSession(s, broker, cluster))
+	report, err := cluster.Edits(ctx, r.engineSession(s, c, broker, cluster))
 	if report != nil {
 		r.publish(ctx, s, c, LaneEdits, report, cluster, time.Since(start))
 	}
@@ -137,9 +137,14 @@ func (r *Registry) wakeOthers(s *session, cluster *engine.Cluster) {
 	}
 }
 
-func (r *Registry) engineSession(s *session, broker adapter, cluster *engine.Cluster) engine.Session {
+func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) engine.Session {
+	allowed := ""
+	if c != nil {
+		allowed = c.GetAnnotations()[v1alpha1.AnnotationAllowDeletes]
+	}
 	return engine.Session{
-		Connection: s.key, Broker: broker,
+		AllowDeletes: allowed,
+		Connection:   s.key, Broker: broker,
 		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, brokerOf(s.key)) },
 		Verify:  func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
 	}
@@ -156,7 +161,7 @@ func (r *Registry) publish(ctx context.Context, s *session, c v1alpha1.Connectio
 		return
 	}
 	r.announceReport(c, report)
-	if len(report.Ended) > 0 || len(report.Outcomes) > 0 {
+	if len(report.Ended) > 0 || len(report.Outcomes) > 0 || s.toldOfEnds() {
 		r.reportConnection(ctx, s, c, cluster)
 	}
 }

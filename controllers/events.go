@@ -145,13 +145,14 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 // announceLeftBehind warns of broker objects that stay although their custom
 // resource is gone, once when they come to stay: one Warning a resource.
 func announceLeftBehind(r recorder, about runtime.Object, before, after v1alpha1.ConnectionStatus) {
-	known := map[v1alpha1.LeftBehind]bool{}
+	type stay struct{ object, owner, reason string }
+	known := map[stay]bool{}
 	for _, entry := range before.LeftBehind {
-		known[entry] = true
+		known[stay{entry.Object, entry.Owner, entry.Reason}] = true
 	}
 	stays := map[string][]string{}
 	for _, entry := range after.LeftBehind {
-		if !known[entry] {
+		if !known[stay{entry.Object, entry.Owner, entry.Reason}] {
 			stays[entry.Owner] = append(stays[entry.Owner], entry.Object+" ("+entry.Reason+")")
 		}
 	}

@@ -65,10 +65,11 @@ func (s *inventoryStore) shardName(n int) string {
 }
 
 // Load implements engine.Store.
-func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, error) {
+func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology.Departures, error) {
+	var departures topology.Departures
 	var list v1alpha1.BrokerInventoryList
 	if err := s.reader.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{labelCluster: clusterLabel(s.clusterID)}); err != nil {
-		return nil, fmt.Errorf("read the inventory of cluster %s: %w", s.clusterID, err)
+		return nil, departures, fmt.Errorf("read the inventory of cluster %s: %w", s.clusterID, err)
 	}
 	s.shards, s.where = nil, map[topology.ID]int{}
 	slices.SortFunc(list.Items, func(a, b v1alpha1.BrokerInventory) int { return cmp.Compare(a.Shard, b.Shard) })
@@ -80,13 +81,19 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, error) {
 		}
 		object.Holder = s.holder
 		if err := s.update(ctx, object); err != nil {
-			return nil, err
+			return nil, departures, err
+		}
+		if len(s.shards) == 0 {
+			var err error
+			if departures, err = departuresIn(object); err != nil {
+				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
+			}
 		}
 		sh := &shard{object: object, entries: map[topology.ID]topology.Entry{}}
 		for _, line := range object.Entries {
 			entry, err := s.parse(line)
 			if err != nil {
-				return nil, fmt.Errorf("BrokerInventory %s/%s: %q: %w", object.Namespace, object.Name, line, err)
+				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %q: %w", object.Namespace, object.Name, line, err)
 			}
 			sh.entries[entry.ID] = entry
 			sh.bytes += weigh(entry)
@@ -95,11 +102,11 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, error) {
 		}
 		s.shards = append(s.shards, sh)
 	}
-	return inventory, nil
+	return inventory, departures, nil
 }
 
 // Write implements engine.Store.
-func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop []topology.ID) error {
+func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error {
 	touched := map[int]bool{}
 	for _, id := range drop {
 		n, ok := s.where[id]
@@ -121,6 +128,15 @@ func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop [
 		sh.bytes += weigh(entry)
 		s.where[entry.ID] = n
 		touched[n] = true
+	}
+	if departures != nil {
+		if len(s.shards) == 0 {
+			s.roomFor(0)
+		}
+		if err := putDepartures(s.shards[0].object, *departures); err != nil {
+			return err
+		}
+		touched[0] = true
 	}
 	return s.flush(ctx, touched)
 }

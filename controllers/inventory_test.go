@@ -46,7 +46,7 @@ func idsOf(entries []topology.Entry) []topology.ID {
 
 func load(t *testing.T, s *inventoryStore) topology.Inventory {
 	t.Helper()
-	inventory, err := s.Load(t.Context())
+	inventory, _, err := s.Load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func load(t *testing.T, s *inventoryStore) topology.Inventory {
 
 func write(t *testing.T, s *inventoryStore, put []topology.Entry, drop ...topology.ID) {
 	t.Helper()
-	if err := s.Write(t.Context(), put, drop); err != nil {
+	if err := s.Write(t.Context(), put, drop, nil); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -146,14 +146,14 @@ func TestInventoryFence(t *testing.T) {
 				load(t, next)
 			}
 			before := shardsOf(t, c)
-			if err := old.Write(t.Context(), put, nil); !errors.Is(err, engine.ErrFenced) {
+			if err := old.Write(t.Context(), put, nil, nil); !errors.Is(err, engine.ErrFenced) {
 				t.Errorf("who has been replaced must not write: %v", err)
 			}
 			check(t, "nothing has changed, and no shard was added", before, shardsOf(t, c))
 			write(t, next, entries(80, 81))
 			load(t, old)
 			write(t, old, put)
-			if err := next.Write(t.Context(), nil, idsOf(entries(0, 1))); !errors.Is(err, engine.ErrFenced) {
+			if err := next.Write(t.Context(), nil, idsOf(entries(0, 1)), nil); !errors.Is(err, engine.ErrFenced) {
 				t.Errorf("reading it again fences off the other: %v", err)
 			}
 		})
@@ -171,7 +171,7 @@ func TestLostShards(t *testing.T) {
 			t.Fatal(err)
 		}
 		of := slices.DeleteFunc(idsOf(entries(0, 270)), func(id topology.ID) bool { return s.where[id] != lost })
-		if err := s.Write(t.Context(), nil, of[:1]); !errors.Is(err, engine.ErrFenced) {
+		if err := s.Write(t.Context(), nil, of[:1], nil); !errors.Is(err, engine.ErrFenced) {
 			t.Errorf("a shard that somebody deleted is read anew: %v", err)
 		}
 		left := load(t, s)
@@ -211,7 +211,7 @@ func TestUnreadableInventory(t *testing.T) {
 				ClusterID:  s.clusterID, BrokerType: s.broker, Entries: []string{c.line},
 			})
 			s.client, s.reader = fake, fake
-			_, err := s.Load(t.Context())
+			_, _, err := s.Load(t.Context())
 			check(t, "who reads it finds the line", c.want, fmt.Sprint(err))
 		})
 	}
@@ -224,7 +224,7 @@ func TestInventoryErrorsNameTheObject(t *testing.T) {
 	})
 	s := newStore(failing, "me")
 	load(t, s)
-	err := s.Write(t.Context(), entries(0, 1), nil)
+	err := s.Write(t.Context(), entries(0, 1), nil, nil)
 	check(t, "the object and the cause", "create BrokerInventory warrener-system/"+s.shardName(0)+": etcd is away", fmt.Sprint(err))
 	if !errors.Is(err, away) || errors.Is(err, engine.ErrFenced) {
 		t.Errorf("an API server that is away is no fence: %v", err)

@@ -40,6 +40,9 @@ var (
 	leftBehind = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "warrener_left_behind", Help: "Broker objects that stay although their custom resource is gone.",
 	}, []string{"connection"})
+	deletionsHeld = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "warrener_deletions_held", Help: "Custom resources whose deletion waits for a person, because unusually many went at once.",
+	}, []string{"connection"})
 	ownedObjects = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "warrener_owned_objects", Help: "Broker objects that custom resources own.",
 	}, []string{"connection"})
@@ -54,7 +57,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, ledgerDepth,
-		connectionUp, leftBehind, ownedObjects, brokerRequests, brokerRequestSeconds, depths)
+		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths)
 }
 
 // countRequests is the requestHook of a connection.
@@ -92,7 +95,7 @@ func forgetConnection(key topology.ConnectionKey) {
 	labels := prometheus.Labels{"connection": key.String()}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
 		passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, ledgerDepth,
-		connectionUp, leftBehind, ownedObjects, brokerRequests, brokerRequestSeconds,
+		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds,
 	} {
 		vec.DeletePartialMatch(labels)
 	}

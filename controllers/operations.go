@@ -22,7 +22,7 @@ func (r *Registry) operations(ctx context.Context, key topology.ConnectionKey) (
 	if !working || !s.upToDate(c) {
 		return reconcile.Result{}, nil // a pass queues this again once it works
 	}
-	err = cluster.Advance(ctx, r.engineSession(s, broker, cluster))
+	err = cluster.Advance(ctx, r.engineSession(s, c, broker, cluster))
 	if at, any := cluster.Next(key); any {
 		r.queue(Request{key, LaneEdits}, max(time.Until(at), 0))
 	}

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"time"
+
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -22,7 +24,10 @@ func (r *Registry) reportOrphans(s *session) {
 	s.mu.Unlock()
 	before := s.orphans
 	s.countInto(&s.orphans, cluster)
-	announceLeftBehind(r.events, r.inventoryOf(s.key, clusterID), before, s.orphans)
+	s.heldInto(&s.orphans, cluster.HeldDeletions(s.key), 0, time.Now())
+	inventory := r.inventoryOf(s.key, clusterID)
+	announceLeftBehind(r.events, inventory, before, s.orphans)
+	announceHeld(r.events, inventory, s.key, before, s.orphans)
 }
 
 // inventoryOf names the first shard of a cluster's inventory.

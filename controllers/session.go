@@ -29,9 +29,12 @@ type session struct {
 	virtualHost string
 	generation  int64
 	handled     string // the last annotation reconcile-at that was answered
-	identity    identity
-	up          bool
-	trouble     *trouble
+	// handledForget is the mark of the last annotation forget-left-behind that was
+	// answered.
+	handledForget string
+	identity      identity
+	up            bool
+	trouble       *trouble
 	// spare is until when the last good credentials serve although their Secret
 	// is gone: a namespace that is deleted takes it first.
 	spare time.Time

@@ -65,6 +65,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		r.queue(Request{key, LaneEdits}, 0)
 	}
 	connectionUp.WithLabelValues(key.String()).Set(1)
+	if err := r.forget(ctx, s, c, broker, cluster); err != nil {
+		return r.passFailed(ctx, s, c, err)
+	}
 	if err := r.sweepSlices(ctx, s, c, broker, cluster); err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
@@ -79,7 +82,7 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 // sweepSlices checks everything on the connection.
 func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) error {
 	start := time.Now()
-	sweep, err := cluster.BeginSweep(ctx, r.engineSession(s, broker, cluster))
+	sweep, err := cluster.BeginSweep(ctx, r.engineSession(s, c, broker, cluster))
 	if err != nil {
 		return err
 	}

@@ -24,8 +24,15 @@ const (
 	// AnnotationAcceptCluster, on a connection, confirms that the cluster with this id is meant to
 	// replace the one that the connection reached before.
 	AnnotationAcceptCluster = "topology.warrener.dev/accept-cluster"
-	// AnnotationAllowDeletes, on a connection, releases the held deletions of the window with this id.
+	// AnnotationAllowDeletes, on a connection, releases held deletions. Its value is the id in
+	// status.heldDeletions.window, and covers what was held when that was read.
 	AnnotationAllowDeletes = "topology.warrener.dev/allow-deletes"
+	// AnnotationForgetLeftBehind, on a connection, strikes broker objects that were left behind off the
+	// inventory; they stay on the broker. The first word of its value is a mark that makes the request
+	// another one than the last, a time for instance; then follows "all", or, each on a line of its own, the
+	// names of objects ("queue shop/orders") or of the custom resources that owned them ("Queue team-a/orders").
+	// status.lastHandledForget repeats the mark.
+	AnnotationForgetLeftBehind = "topology.warrener.dev/forget-left-behind"
 	// AnnotationHandOverTo, on an object, names the object ("namespace/name") that may take over its
 	// broker objects when it is deleted, across namespaces too.
 	AnnotationHandOverTo = "topology.warrener.dev/hand-over-to"

@@ -65,13 +65,42 @@ type BrokerInventory struct {
 	// entries are one line a broker object: its kind, scope (virtual host) and name, then the custom
 	// resources that own it, the deletion policy to follow once they are gone, the connection through
 	// which it is reached and, where an object is owned in part, the fields. left-behind says why an
-	// object stays although no owner is left. Sorted.
+	// object stays although no owner is left, and since when. Sorted.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8192
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=131072
 	Entries []string `json:"entries,omitempty"`
+
+	// departures are, in shard 0, one line a custom resource that is gone: since when, and whether its
+	// deletion is held (with its place in the window) or was allowed by a person. Those of the last ten
+	// minutes are counted. Sorted.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=65536
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=512
+	Departures []string `json:"departures,omitempty"`
+
+	// deletionWindow is, in shard 0, the window of held deletions that was opened last. It is open while
+	// a departure is held.
+	// +optional
+	DeletionWindow *DeletionWindow `json:"deletionWindow,omitempty"`
+}
+
+// DeletionWindow names deletions that are held together.
+type DeletionWindow struct {
+	// name is the time at which the window opened, in UTC, such as 20261122-004536.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Name string `json:"name"`
+
+	// last is the highest place that a deletion got in the window. The name, a dash and this number are
+	// the id that allows all of them.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Last int32 `json:"last,omitempty"`
 }
 
 // BrokerInventoryList is a list of BrokerInventory.

@@ -29,6 +29,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionDrifted is True under driftPolicy Report while the broker differs from the declaration.
 	ConditionDrifted = "Drifted"
+	// ConditionDeletionHeld is present on a connection, and True, while deletions wait because unusually many
+	// custom resources went at once. Ready does not depend on it: everything else goes on.
+	ConditionDeletionHeld = "DeletionHeld"
 	// ConditionContractPublished is present on an object with a contract: True when the ConfigMap says what
 	// the object declares, False when it cannot be written. Ready does not depend on it.
 	ConditionContractPublished = "ContractPublished"
@@ -100,6 +103,8 @@ const (
 	ReasonDeleted        = "Deleted"
 	// ReasonRecreated is the reason of events: somebody else deleted a topic and created another of its name.
 	ReasonRecreated = "Recreated"
+	// ReasonForgotten: of events: a person asked for it by annotation.
+	ReasonForgotten = "Forgotten"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
 )

@@ -180,7 +180,8 @@ type ConnectionStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready; Reconciling or Stalled while one of them is true.
+	// conditions: Ready; Reconciling or Stalled while one of them is true; DeletionHeld while deletions are
+	// held.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -220,12 +221,48 @@ type ConnectionStatus struct {
 	// +kubebuilder:validation:MaxItems=50
 	LeftBehind []LeftBehind `json:"leftBehind,omitempty"`
 
+	// heldDeletions are there while deletions wait for a person, because unusually many custom resources
+	// went at once.
+	// +optional
+	HeldDeletions *HeldDeletions `json:"heldDeletions,omitempty"`
+
+	// lastHandledForget repeats the first word of the annotation topology.warrener.dev/forget-left-behind
+	// that was answered last.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	LastHandledForget string `json:"lastHandledForget,omitempty"`
+
 	// lastHandledReconcileAt repeats the value of the annotation topology.warrener.dev/reconcile-at that
 	// was answered last.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
 }
+
+// HeldDeletions tells which deletions wait for a person.
+type HeldDeletions struct {
+	// window is the id to put into the annotation topology.warrener.dev/allow-deletes. It covers what is
+	// held at this moment; what joins later makes another id.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Window string `json:"window"`
+
+	// count is the number of custom resources whose deletion is held.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Count int32 `json:"count,omitempty"`
+
+	// owners names the first 50 of them, such as "Queue team-a/order-process". Applying a custom resource
+	// again takes it out.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	// +kubebuilder:validation:items:MaxLength=512
+	Owners []string `json:"owners,omitempty"`
+}
+
+// MaxHeldDeletions is the number of names that HeldDeletions.Owners holds.
+const MaxHeldDeletions = 50
 
 // MaxLeftBehind is the number of entries that ConnectionStatus.LeftBehind holds.
 const MaxLeftBehind = 50
@@ -249,4 +286,8 @@ type LeftBehind struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
+
+	// since is when it came to be left behind.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
 }

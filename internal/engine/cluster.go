@@ -17,8 +17,9 @@ import (
 // where they decide about the same objects, and changes of claims wait for
 // nothing but a map.
 type Cluster struct {
-	store Store
-	clock Clock
+	store   Store
+	clock   Clock
+	breaker plan.Breaker
 
 	// locks are held by whoever observes, plans and applies.
 	locks *locks
@@ -45,6 +46,8 @@ type Cluster struct {
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
+	// departures that the breaker counts, and what the store has of them.
+	departures, stored topology.Departures
 	// sweeps under way, by connection: when their snapshots were taken.
 	sweeps map[topology.ConnectionKey]time.Time
 }
@@ -60,7 +63,7 @@ type settlement struct {
 // NewCluster returns a cluster whose inventory is loaded by its first pass.
 func NewCluster(store Store, clock Clock) *Cluster {
 	return &Cluster{
-		store: store, clock: clock, locks: newLocks(),
+		store: store, clock: clock, breaker: plan.DefaultBreaker, locks: newLocks(),
 		world: plan.NewWorld(), ledger: newLedger(),
 		dirty:      map[topology.OwnerKey]struct{}{},
 		waiting:    map[topology.ID]map[topology.OwnerKey]struct{}{},
@@ -249,7 +252,7 @@ func (c *Cluster) load(ctx context.Context) error {
 	if loaded {
 		return nil
 	}
-	inventory, err := c.store.Load(ctx)
+	inventory, departures, err := c.store.Load(ctx)
 	if err != nil {
 		return err
 	}
@@ -272,6 +275,7 @@ func (c *Cluster) load(ctx context.Context) error {
 	for _, key := range c.world.Absent() {
 		c.dirty[key] = struct{}{}
 	}
+	c.departures, c.stored = departures, departures
 	c.loaded = true
 	c.epoch++
 	return nil

@@ -120,23 +120,31 @@ func (x *execution) unchanged() []topology.Entry {
 
 // write changes the stored inventory, then the one in memory.
 func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
-	if len(put) == 0 && len(drop) == 0 {
-		return nil
-	}
 	c.books.Lock()
 	defer c.books.Unlock()
 	c.state.Lock()
+	put = c.stamp(put)
+	var departures *topology.Departures
+	if now := c.departures; !now.Equal(c.stored) {
+		departures = &now
+	}
 	current := c.epoch
 	c.state.Unlock()
+	if len(put) == 0 && len(drop) == 0 && departures == nil {
+		return nil
+	}
 	if epoch != current {
 		return ErrFenced // by a pass of this process that has loaded since
 	}
-	if err := c.store.Write(ctx, put, drop); err != nil {
+	if err := c.store.Write(ctx, put, drop, departures); err != nil {
 		c.Unload()
 		return err
 	}
 	c.state.Lock()
 	defer c.state.Unlock()
+	if departures != nil {
+		c.stored = *departures
+	}
 	for _, entry := range put {
 		c.world.SetEntry(entry)
 	}

@@ -40,6 +40,9 @@ type Session struct {
 	// Verify fails if the broker that answers is not that of the inventory any
 	// more. It is called before anything is written, to the broker or about it.
 	Verify func(ctx context.Context) error
+	// AllowDeletes is the id of the held deletions that may go; "" if nobody has
+	// allowed any.
+	AllowDeletes string
 }
 
 // Report is what a pass did.
@@ -68,6 +71,7 @@ func (c *Cluster) Edits(ctx context.Context, s Session) (*Report, error) {
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
+	c.heed(s)
 	owners := c.takeDue(s.Connection)
 	if len(owners) == 0 {
 		return nil, nil
@@ -187,18 +191,9 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	c.state.Lock()
 	epoch := c.epoch
 	c.state.Unlock()
-	p, err := (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
+	p, err := c.planned(ctx, s, owners, held, report, live)
 	if err != nil {
 		return report, err
-	}
-	if s.Refresh != nil && c.endsSomething(p.Plan) {
-		if err := s.Refresh(ctx); err != nil {
-			return report, err
-		}
-		// From the start: what the owners want may be something else by now.
-		if p, err = (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners); err != nil {
-			return report, err
-		}
 	}
 	if s.Verify != nil && !p.Empty() {
 		if err := s.Verify(ctx); err != nil {
@@ -325,7 +320,9 @@ func (c *Cluster) compute(owners []topology.OwnerKey, focus []topology.ID, live 
 		}
 	}
 	p := &draft{
-		Plan:     plan.Compute(plan.Input{World: c.world, Live: live, Focus: focus, Quiet: quiet}),
+		Plan: plan.Compute(plan.Input{
+			World: c.world, Live: live, Focus: focus, Quiet: quiet, Held: plan.HeldOwners(c.world, c.departures),
+		}),
 		claims:   map[topology.OwnerKey]*topology.Claim{},
 		tries:    map[topology.ID]string{},
 		advances: map[topology.ID]string{},

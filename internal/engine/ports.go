@@ -16,12 +16,13 @@ type Broker interface {
 
 // Store keeps the inventory of a cluster where it survives the process.
 type Store interface {
-	// Load reads all entries, and makes every other process that loaded before
-	// fail its next Write with ErrFenced.
-	Load(ctx context.Context) (topology.Inventory, error)
-	// Write stores and drops entries, in few writes. ErrFenced says that
-	// somebody else has written since Load: load again, plan again.
-	Write(ctx context.Context, put []topology.Entry, drop []topology.ID) error
+	// Load reads all entries and departures, and makes every other process that
+	// loaded before fail its next Write with ErrFenced.
+	Load(ctx context.Context) (topology.Inventory, topology.Departures, error)
+	// Write stores and drops entries, and replaces the departures unless they are
+	// nil, in few writes. ErrFenced says that somebody else has written since
+	// Load: load again, plan again.
+	Write(ctx context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error
 }
 
 // ErrFenced is what Store.Write answers to a process that is not the only

@@ -19,6 +19,7 @@ type shelf struct {
 
 	mu    sync.Mutex
 	saved topology.Inventory
+	gone  topology.Departures
 	epoch int
 	// failBefore and failAfter make the next write fail, undone or done.
 	failBefore, failAfter bool
@@ -31,16 +32,16 @@ type store struct {
 }
 
 // Load implements Store.
-func (s *store) Load(context.Context) (topology.Inventory, error) {
+func (s *store) Load(context.Context) (topology.Inventory, topology.Departures, error) {
 	s.shelf.mu.Lock()
 	defer s.shelf.mu.Unlock()
 	s.shelf.epoch++
 	s.epoch = s.shelf.epoch
-	return maps.Clone(s.shelf.saved), nil
+	return maps.Clone(s.shelf.saved), s.shelf.gone, nil
 }
 
 // Write implements Store.
-func (s *store) Write(_ context.Context, put []topology.Entry, drop []topology.ID) error {
+func (s *store) Write(_ context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error {
 	s.shelf.mu.Lock()
 	defer s.shelf.mu.Unlock()
 	if s.epoch != s.shelf.epoch {
@@ -59,6 +60,9 @@ func (s *store) Write(_ context.Context, put []topology.Entry, drop []topology.I
 	for _, id := range drop {
 		delete(s.shelf.saved, id)
 		words = append(words, "- "+id.String())
+	}
+	if departures != nil {
+		s.shelf.gone = *departures
 	}
 	s.shelf.journal.add("books: %s", strings.Join(words, ", "))
 	if after {

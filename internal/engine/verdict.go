@@ -68,7 +68,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 	for _, held := range p.Held {
 		report.Held[held.Reason]++
 		switch held.Reason {
-		case plan.LeftBehind, plan.Deleting:
+		case plan.LeftBehind, plan.Deleting, plan.DeletionHeld:
 			report.Ended = append(report.Ended, held)
 		case plan.Drifted:
 			drift[held.Owner] = append(drift[held.Owner], held.Message)

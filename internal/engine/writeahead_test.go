@@ -206,7 +206,7 @@ func TestFenced(t *testing.T) {
 	s.set(cr("shop/a", wants(queue("a"))))
 	s.edits()
 	other := &store{shelf: s.shelf}
-	if _, err := other.Load(context.Background()); err != nil {
+	if _, _, err := other.Load(context.Background()); err != nil {
 		t.Fatal(err)
 	}
 	s.journal.take()
@@ -218,7 +218,7 @@ func TestFenced(t *testing.T) {
 	}
 	check(t, "a fenced process writes nothing", []string(nil), s.journal.take())
 	check(t, "and has nothing to say", []string(nil), said(report))
-	if err := other.Write(context.Background(), []topology.Entry{{ID: queue("c").ID(), Owners: []topology.OwnerKey{key("shop/c")}, Connection: via}}, nil); err != nil {
+	if err := other.Write(context.Background(), []topology.Entry{{ID: queue("c").ID(), Owners: []topology.OwnerKey{key("shop/c")}, Connection: via}}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.edits()

@@ -39,10 +39,11 @@ type ending struct {
 type standing int
 
 const (
-	goes    standing = iota // with this plan
-	settles                 // once its counts, which lag, prove what they say
-	waits                   // for something that comes without anybody's doing
-	stays                   // until somebody does something
+	goes     standing = iota // with this plan
+	settles                  // once its counts, which lag, prove what they say
+	waits                    // for something that comes without anybody's doing
+	stays                    // until somebody does something
+	heldBack                 // until somebody allows it: one of too many at once
 )
 
 func (e *ending) raise(to standing, why string) bool {
@@ -54,30 +55,44 @@ func (e *ending) raise(to standing, why string) bool {
 }
 
 func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
-	e := &ending{entry: entry, policy: topology.Delete, connection: entry.Connection}
+	e := &ending{entry: entry, connection: entry.Connection}
 	e.live, e.presence = b.in.Live.Look(id)
+	e.policy, e.shrunk = b.in.World.endPolicy(entry)
 	for _, key := range entry.Owners {
-		policy := gentler(entry.Deletion, topology.Delete)
 		if claim := b.in.World.Claim(key); claim != nil {
-			// What is taken out of a resource is an edit: deletionPolicy is about
-			// the end of the resource. It destroys no message.
-			e.shrunk, e.connection = true, claim.Connection
-			policy = topology.DeleteIfUnused
-		} else if last, witnessed := b.in.World.departed[key]; witnessed {
-			policy = last.Deletion
-		} else if policy == topology.Delete {
-			// It may have become Retain or DeleteIfUnused unseen.
-			policy = topology.DeleteIfUnused
+			e.connection = claim.Connection
 		}
-		e.policy = gentler(e.policy, policy)
-	}
-	switch {
-	case e.shrunk && id.Kind == topology.KindBinding:
-		e.policy = topology.Delete
-	case len(entry.Owners) == 0:
-		e.policy = topology.DeleteIfUnused
 	}
 	return e
+}
+
+// endPolicy is the policy by which an object goes that nobody wants any more.
+// Shrunk says that an owner is still there and has dropped the object from its
+// claim.
+func (w *World) endPolicy(entry topology.Entry) (policy topology.DeletionPolicy, shrunk bool) {
+	policy = topology.Delete
+	for _, key := range entry.Owners {
+		one := gentler(entry.Deletion, topology.Delete)
+		if w.claims[key] != nil {
+			// What is taken out of a resource is an edit: deletionPolicy is about
+			// the end of the resource. It destroys no message.
+			shrunk = true
+			one = topology.DeleteIfUnused
+		} else if last, witnessed := w.departed[key]; witnessed {
+			one = last.Deletion
+		} else if one == topology.Delete {
+			// It may have become Retain or DeleteIfUnused unseen.
+			one = topology.DeleteIfUnused
+		}
+		policy = gentler(policy, one)
+	}
+	switch {
+	case shrunk && entry.ID.Kind == topology.KindBinding:
+		policy = topology.Delete
+	case len(entry.Owners) == 0:
+		policy = topology.DeleteIfUnused
+	}
+	return policy, shrunk
 }
 
 // gentler picks the policy that destroys less; one that says nothing is the
@@ -108,6 +123,7 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 	}
 	ids := slices.SortedFunc(maps.Keys(endings), topology.ID.Compare)
 	around := b.look(ids)
+	b.holdEndings(ids, endings, around)
 	b.findSuccessors(ids, endings)
 	for _, id := range ids {
 		e := endings[id]
@@ -182,8 +198,12 @@ func (b *builder) keepInhabited(ids []topology.ID, endings map[topology.ID]*endi
 func (b *builder) leave(e *ending) {
 	id := e.entry.ID
 	reason, note := Deleting, ""
-	if e.standing == stays {
+	switch e.standing {
+	case stays:
 		reason, note = LeftBehind, e.why
+	case heldBack:
+		reason = DeletionHeld
+	default:
 	}
 	held := Held{ID: id, Reason: reason, Message: fmt.Sprintf("%s is not deleted: %s", id, e.why)}
 	if e.drains() {

@@ -32,7 +32,8 @@
 //	present         no         no                    adopted; adoptionPolicy: Never holds
 //	present         no         yes                   held: AdoptionRefused; adoptionPolicy: Always goes on as if owned
 //	unreadable      any        –                     held: AccessDenied
-//	present         no claim   –                     deleted by the last owner's policy, or left behind
+//	present         no claim   –                     deleted by the last owner's policy, or left behind;
+//	                                                 held while too many owners went at once
 //	present         no longer  –                     deleted once it is unused, whatever the policy: it drains
 //	absent          no claim   –                     forgotten
 //
@@ -48,6 +49,6 @@
 //
 // Files: world.go (the input, indexed), ownership.go (the first table),
 // convergence.go (the second), deletion.go and usage.go (its last rows),
-// drain.go (what an edit takes out), operation.go (what takes longer than a
-// pass), order.go (waves).
+// breaker.go (too many deletions at once), drain.go (what an edit takes out),
+// operation.go (what takes longer than a pass), order.go (waves).
 package plan

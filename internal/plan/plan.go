@@ -62,10 +62,12 @@ const (
 	// Unsupported claims are invalid on this version of the broker: their
 	// Invalid is a *topology.Error of ClassUnsupported.
 	Unsupported Reason = "UnsupportedByBroker"
-	// LeftBehind and Deleting concern objects whose owner is gone, or declares
+	// LeftBehind, Deleting and DeletionHeld concern objects whose owner is gone, or declares
 	// them no longer; see Held.Drains.
 	LeftBehind Reason = "LeftBehind"
 	Deleting   Reason = "Deleting"
+	// DeletionHeld objects wait until somebody allows their deletion; see Breaker.
+	DeletionHeld Reason = "DeletionHeld"
 )
 
 // NotPermitted makes a claim invalid because the connection does not admit its
@@ -77,7 +79,8 @@ func (e *NotPermitted) Error() string { return e.Message }
 
 // Held is one thing that is not done.
 type Held struct {
-	// Owner whose claim is held; for LeftBehind and Deleting the former one.
+	// Owner whose claim is held; for LeftBehind, Deleting and DeletionHeld the
+	// former one.
 	Owner topology.OwnerKey
 	// ID of the object; zero if the whole claim is held.
 	ID     topology.ID
@@ -110,6 +113,8 @@ type Input struct {
 	// Quiet tells which queues have been empty, unbound and without consumers
 	// for longer than their counts lag. Only of those with Usage.Delayed.
 	Quiet map[topology.ID]bool
+	// Held lists former owners whose deletions must not go ahead; see HeldOwners.
+	Held map[topology.OwnerKey]bool
 }
 
 // Needs lists the objects, beyond the focus, that decide whether something in

@@ -13,7 +13,7 @@ func (b *builder) checkUse(ids []topology.ID, endings map[topology.ID]*ending, a
 	news := false
 	for _, id := range ids {
 		e := endings[id]
-		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || id.Kind == topology.KindBinding {
+		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || id.Kind == topology.KindBinding || e.standing == heldBack {
 			continue
 		}
 		standing, why := b.use(id, endings, around)
@@ -65,7 +65,7 @@ func heaviest(ids []topology.ID, endings map[topology.ID]*ending) (topology.ID, 
 	for _, id := range ids {
 		standing := stays
 		if e := endings[id]; e != nil {
-			standing = e.standing
+			standing = min(e.standing, stays) // it is not this one that is held
 		}
 		if standing > most || standing == most && most > goes && id.Compare(worst) < 0 {
 			worst, most = id, standing

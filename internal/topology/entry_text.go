@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // The text of an inventory entry is one line for people that parses back
@@ -15,7 +16,7 @@ import (
 //
 // Kind, scope and name come first, in quotes where they are not plain words,
 // then key=value pairs in this order: owner (one or more), policy, via,
-// hand-over, field (any number), topic-id, operation, left-behind.
+// hand-over, field (any number), topic-id, operation, left-behind, since.
 
 // MarshalText renders an entry. The kind of its connection is not part of it:
 // the inventory is of one kind of broker.
@@ -27,7 +28,7 @@ func (e Entry) MarshalText() ([]byte, error) {
 		}
 	}
 	for _, owner := range e.Owners {
-		pair("owner", owner.Kind+"/"+owner.Namespace+"/"+owner.Name)
+		pair("owner", ownerText(owner))
 	}
 	pair("policy", string(e.Deletion))
 	pair("via", e.Connection.Namespace+"/"+e.Connection.Name)
@@ -38,6 +39,9 @@ func (e Entry) MarshalText() ([]byte, error) {
 	pair("topic-id", e.TopicID)
 	pair("operation", string(e.Operation))
 	pair("left-behind", e.LeftBehind)
+	if !e.Since.IsZero() {
+		pair("since", e.Since.UTC().Format(time.RFC3339))
+	}
 	return []byte(strings.Join(words, " ")), nil
 }
 
@@ -70,11 +74,11 @@ func (e *Entry) UnmarshalText(text []byte) error {
 func (e *Entry) set(w word) error {
 	switch w.key {
 	case "owner":
-		parts := strings.Split(w.value, "/")
-		if len(parts) != 3 {
-			return fmt.Errorf("owner=%s is not kind/namespace/name", w.value)
+		owner, err := parseOwner(w.value)
+		if err != nil {
+			return err
 		}
-		e.Owners = append(e.Owners, OwnerKey{Kind: parts[0], Namespace: parts[1], Name: parts[2]})
+		e.Owners = append(e.Owners, owner)
 	case "policy":
 		switch p := DeletionPolicy(w.value); p {
 		case DeleteIfUnused, Delete, Retain:
@@ -103,6 +107,12 @@ func (e *Entry) set(w word) error {
 		}
 	case "left-behind":
 		e.LeftBehind = w.value
+	case "since":
+		since, err := time.Parse(time.RFC3339, w.value)
+		if err != nil {
+			return fmt.Errorf("since=%s is no time", w.value)
+		}
+		e.Since = since.UTC()
 	default:
 		return fmt.Errorf("unknown key %q", w.key)
 	}

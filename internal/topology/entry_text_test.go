@@ -2,6 +2,7 @@ package topology
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -30,8 +31,9 @@ func TestEntryText(t *testing.T) {
 				Owners:     []OwnerKey{{Kind: "Topic", Namespace: "a", Name: "x"}, {Kind: "Topic", Namespace: "b", Name: "y"}},
 				Connection: ConnectionKey{Namespace: "a", Name: "c"}, HandOverTo: "b/y",
 				Fields: []string{"config.a", "config.b"}, TopicID: "8-bB_w", Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
+				Since: time.Date(2026, 11, 22, 0, 45, 36, 0, time.UTC),
 			},
-			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b topic-id=8-bB_w operation=Reassign left-behind="it holds 3 \"messages\""`,
+			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b topic-id=8-bB_w operation=Reassign left-behind="it holds 3 \"messages\"" since=2026-11-22T00:45:36Z`,
 		},
 	}
 	for name, c := range cases {
@@ -65,6 +67,7 @@ func TestEntryTextRefuses(t *testing.T) {
 		"an unknown operation": `queue a b operation=Explode`,
 		"half an owner":        `queue a b owner=Queue/x`,
 		"half a connection":    `queue a b via=x`,
+		"no time":              `queue a b since=long`,
 		"a quote without end":  `queue a "b`,
 		"no space":             `queue a "b"c`,
 	} {

@@ -1,5 +1,7 @@
 package topology
 
+import "time"
+
 // Inventory is the set of broker objects that Warrener owns on one cluster.
 type Inventory map[ID]Entry
 
@@ -26,4 +28,7 @@ type Entry struct {
 	// LeftBehind says why an entry without an owner is still on the broker;
 	// empty while its deletion is pending.
 	LeftBehind string
+	// Since is when it came to be left behind, in UTC, to the second; zero unless
+	// LeftBehind says why.
+	Since time.Time
 }

@@ -33,6 +33,7 @@ func TestKilled(t *testing.T) {
 		t.Logf("seed %d, %d kills", seed, kills)
 		random := rand.New(rand.NewPCG(seed, 0))
 		m := newModel(s, random)
+		s.allowAlways()
 
 		// The first kill comes while the resources are being made.
 		m.grow(20, 200)

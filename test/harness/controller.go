@@ -19,19 +19,24 @@ import (
 	"time"
 )
 
-// binary builds the controller once per test binary.
-var binary = sync.OnceValues(func() (string, error) {
+// binary and commandLine build the programs once per test binary.
+var (
+	binary      = sync.OnceValues(func() (string, error) { return build("warrener-controller") })
+	commandLine = sync.OnceValues(func() (string, error) { return build("warrener") })
+)
+
+func build(program string) (string, error) {
 	dir, err := os.MkdirTemp("", "warrener-e2e-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "warrener-controller")
-	build := exec.Command("go", "build", "-o", path, "github.com/warrener-dev/warrener/cmd/warrener-controller")
+	path := filepath.Join(dir, program)
+	build := exec.Command("go", "build", "-o", path, "github.com/warrener-dev/warrener/cmd/"+program)
 	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the controller: %w\n%s", err, output)
+		return "", fmt.Errorf("build %s: %w\n%s", program, err, output)
 	}
 	return path, nil
-})
+}
 
 // Controller is a warrener-controller process of one test.
 type Controller struct {

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// cluster is the Kubernetes cluster, and the namespace that the user is in.
+type cluster struct {
+	client    dynamic.Interface
+	namespace string
+}
+
+func connect(a *app) (*cluster, error) {
+	namespace, _, err := a.flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	config, err := a.flags.ToRESTConfig()
+	if err != nil {
+		return nil, fmt.Errorf("read the kubeconfig: %w", err)
+	}
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("use the kubeconfig: %w", err)
+	}
+	return &cluster{client: client, namespace: namespace}, nil
+}
+
+// The resources that are read.
+var (
+	rabbitMQConnections = v1alpha1.GroupVersion.WithResource("rabbitmqconnections")
+	kafkaConnections    = v1alpha1.GroupVersion.WithResource("kafkaconnections")
+	brokerInventories   = v1alpha1.GroupVersion.WithResource("brokerinventories")
+)
+
+func resourceOf(kind string) schema.GroupVersionResource {
+	if kind == v1alpha1.KindKafkaConnection {
+		return kafkaConnections
+	}
+	return rabbitMQConnections
+}
+
+// connections lists the connections of a namespace, or of all ("").
+func (c *cluster) connections(ctx context.Context, namespace string) ([]v1alpha1.Connection, error) {
+	var out []v1alpha1.Connection
+	for i, resource := range []schema.GroupVersionResource{rabbitMQConnections, kafkaConnections} {
+		list, err := c.client.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, explain(err, "list", resource.Resource)
+		}
+		for _, item := range list.Items {
+			connection := v1alpha1.NewConnections()[i]
+			if err := convert(item.Object, connection); err != nil {
+				return nil, fmt.Errorf("read %s %s/%s: %w", resource.Resource, item.GetNamespace(), item.GetName(), err)
+			}
+			out = append(out, connection)
+		}
+	}
+	slices.SortStableFunc(out, func(x, y v1alpha1.Connection) int {
+		return strings.Compare(x.GetNamespace()+"/"+x.GetName(), y.GetNamespace()+"/"+y.GetName())
+	})
+	return out, nil
+}
+
+// explain says in one sentence what keeps people from reading on.
+func explain(err error, verb, what string) error {
+	if apierrors.IsNotFound(err) {
+		return fmt.Errorf("%s %s: the cluster does not know them: see that this is the right context, and that Warrener's CRDs are installed", verb, what)
+	}
+	return fmt.Errorf("%s %s: %w", verb, what, err)
+}
+
+// connection finds one by "name", "kind/name" or a kind's short name.
+func (c *cluster) connection(ctx context.Context, name string) (v1alpha1.Connection, error) {
+	kind, rest, qualified := strings.Cut(name, "/")
+	if !qualified {
+		kind, rest = "", name
+	}
+	all, err := c.connections(ctx, c.namespace)
+	if err != nil {
+		return nil, err
+	}
+	var found []v1alpha1.Connection
+	for _, connection := range all {
+		if connection.GetName() == rest && (kind == "" || isKind(connection, kind)) {
+			found = append(found, connection)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("there is no connection %q in namespace %s: -n names another namespace", name, c.namespace)
+	case 1:
+		return found[0], nil
+	}
+	return nil, fmt.Errorf("%q is a RabbitMQConnection and a KafkaConnection in namespace %s: write %s or %s", name, c.namespace, title(found[0]), title(found[1]))
+}
+
+func isKind(connection v1alpha1.Connection, word string) bool {
+	kind := strings.ToLower(connection.KindName())
+	short := map[string]string{"wrc": "rabbitmqconnection", "wkc": "kafkaconnection"}
+	word = strings.ToLower(word)
+	return word == kind || word == kind+"s" || short[word] == kind
+}
+
+// title is a connection as kubectl writes it: rabbitmqconnection/shop.
+func title(connection v1alpha1.Connection) string {
+	return strings.ToLower(connection.KindName()) + "/" + connection.GetName()
+}
+
+// annotate sets one annotation and nothing else.
+func (c *cluster) annotate(ctx context.Context, connection v1alpha1.Connection, name, value string) error {
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]string{name: value}}})
+	if err != nil {
+		return err
+	}
+	_, err = c.client.Resource(resourceOf(connection.KindName())).Namespace(connection.GetNamespace()).
+		Patch(ctx, connection.GetName(), types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "warrener"})
+	if err != nil {
+		return fmt.Errorf("annotate %s in namespace %s: %w", title(connection), connection.GetNamespace(), err)
+	}
+	return nil
+}
+
+// pollInterval is how often the controller's answer is looked for.
+const pollInterval = 300 * time.Millisecond
+
+// await reads a connection again and again until it is as wanted; false if it is
+// not by the time limit.
+func (c *cluster) await(ctx context.Context, connection v1alpha1.Connection, limit time.Duration, done func(v1alpha1.ConnectionStatus) bool) (v1alpha1.ConnectionStatus, bool, error) {
+	deadline := time.Now().Add(limit)
+	resource := c.client.Resource(resourceOf(connection.KindName())).Namespace(connection.GetNamespace())
+	for {
+		item, err := resource.Get(ctx, connection.GetName(), metav1.GetOptions{})
+		if err != nil {
+			return v1alpha1.ConnectionStatus{}, false, fmt.Errorf("read %s in namespace %s: %w", title(connection), connection.GetNamespace(), err)
+		}
+		if err := convert(item.Object, connection); err != nil {
+			return v1alpha1.ConnectionStatus{}, false, err
+		}
+		status := *connection.GetStatus()
+		if done(status) || time.Now().After(deadline) {
+			return status, done(status), nil
+		}
+		select {
+		case <-ctx.Done():
+			return status, false, ctx.Err()
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// books are the entries of all inventories.
+func (c *cluster) books(ctx context.Context, namespace string) ([]topology.Entry, error) {
+	list, err := c.client.Resource(brokerInventories).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, explain(err, "list", "brokerinventories")
+	}
+	var out []topology.Entry
+	for _, item := range list.Items {
+		entries, err := entriesOf(item)
+		if err != nil {
+			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+		}
+		out = append(out, entries...)
+	}
+	slices.SortFunc(out, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
+	return out, nil
+}
+
+func entriesOf(item unstructured.Unstructured) ([]topology.Entry, error) {
+	var inventory v1alpha1.BrokerInventory
+	if err := convert(item.Object, &inventory); err != nil {
+		return nil, err
+	}
+	var out []topology.Entry
+	for _, line := range inventory.Entries {
+		var entry topology.Entry
+		if err := entry.UnmarshalText([]byte(line)); err != nil {
+			return nil, err
+		}
+		entry.Connection.Kind = string(inventory.BrokerType) + "Connection"
+		out = append(out, entry)
+	}
+	return out, nil
+}
+
+// convert fills in a typed object anew.
+func convert(from map[string]any, into any) error {
+	if connection, ok := into.(v1alpha1.Connection); ok {
+		*connection.GetStatus() = v1alpha1.ConnectionStatus{} // what is gone must not stay
+	}
+	return runtime.DefaultUnstructuredConverter.FromUnstructured(from, into)
+}

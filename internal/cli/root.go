@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+)
+
+// Exit codes, the same for every verb; docs/cli.md tells people.
+const (
+	// ExitDone: it is done, or shown.
+	ExitDone = 0
+	// ExitFailed: it failed, and stderr says why.
+	ExitFailed = 1
+	// ExitFound: with --exit-code, something waits for a person.
+	ExitFound = 2
+	// ExitDeclined: it was not confirmed, and nothing was done.
+	ExitDeclined = 3
+)
+
+// Streams are where the command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// errFound and errDeclined end a verb with an exit code of their own. What there
+// is to say has been said.
+var (
+	errFound    = errors.New("something waits for a person")
+	errDeclined = errors.New("not confirmed: nothing was done")
+)
+
+// Run carries out a command line, the program's name first, and returns the exit
+// code.
+func Run(ctx context.Context, args []string, streams Streams) int {
+	program := "warrener"
+	if strings.HasPrefix(filepath.Base(args[0]), "kubectl-") {
+		program = "kubectl warrener"
+	}
+	return (&app{Streams: streams, program: program}).run(ctx, args[1:], connect)
+}
+
+// run carries out a command line in a cluster that connect reaches.
+func (a *app) run(ctx context.Context, args []string, connect func(*app) (*cluster, error)) int {
+	a.flags, a.connect = genericclioptions.NewConfigFlags(true), connect
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return ExitDone
+	case errors.Is(err, errFound):
+		return ExitFound
+	case errors.Is(err, errDeclined):
+		fmt.Fprintln(a.Err, err)
+		return ExitDeclined
+	case errors.Is(ctx.Err(), context.Canceled):
+		fmt.Fprintln(a.Err, a.program+": interrupted. What was asked of the controller before goes on")
+	default:
+		fmt.Fprintf(a.Err, "%s: %v\n", a.program, err)
+	}
+	return ExitFailed
+}
+
+// app is what the verbs share.
+type app struct {
+	Streams
+	program string
+	flags   *genericclioptions.ConfigFlags
+	// connect makes the client; tests replace it.
+	connect func(*app) (*cluster, error)
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "warrener",
+		Short: "Look after the messaging topology that custom resources declare",
+		Long: "Look after the messaging topology that custom resources declare: what Warrener holds back and why,\n" +
+			"and how to answer it. It talks to the Kubernetes cluster of your kubeconfig and to no broker.",
+		SilenceUsage: true, SilenceErrors: true,
+		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	a.flags.AddFlags(root.PersistentFlags())
+	for _, rare := range rareFlags {
+		if err := root.PersistentFlags().MarkHidden(rare); err != nil {
+			panic(err) // the flag is not there, which a test finds
+		}
+	}
+	root.AddCommand(a.status(), a.allowDeletes(), a.forget())
+	return root
+}
+
+// rareFlags of kubectl work and are not listed: a help text is for what one is
+// likely to look for.
+var rareFlags = []string{
+	"as", "as-group", "as-uid", "as-user-extra", "cache-dir", "certificate-authority", "client-certificate", "client-key", "cluster",
+	"disable-compression", "insecure-skip-tls-verify", "proxy-url", "server", "tls-server-name", "token", "user",
+}
+
+// verb is a verb's name as a person types it.
+func (a *app) verb(words ...string) string {
+	return strings.Join(append([]string{a.program}, words...), " ")
+}
