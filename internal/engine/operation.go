@@ -79,6 +79,14 @@ func (c *Cluster) noteOperations(p *draft, x *execution, problems map[topology.O
 	return out
 }
 
+// operates tells whether something is held because of an operation on behalf of
+// the same owner.
+func operates(p *plan.Plan, held plan.Held) bool {
+	return held.Reason == plan.Migrating && slices.ContainsFunc(p.Operations, func(o topology.Operation) bool {
+		return o.ID() == held.Missing && slices.Contains(o.Owners, held.Owner)
+	})
+}
+
 func (c *Cluster) explain(problems map[topology.OwnerKey][]problem, owners []topology.OwnerKey, p problem) {
 	for _, owner := range owners {
 		problems[owner] = append(problems[owner], p)

@@ -76,8 +76,10 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 			if held.Recreates {
 				held.Message = c.draining[held.ID].news.told
 			}
-			problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
 			c.waitFor(held)
+			if !operates(p.Plan, held) { // whose owner is told of the operation itself
+				problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
+			}
 		}
 	}
 	for _, step := range p.Steps() {

@@ -35,6 +35,9 @@ func (m *migration) decide() Decision {
 	if converged || m.coming() {
 		return m.bringBack(converged, topology.Progress{Done: true})
 	}
+	if refused := stranger(m.want, m.state); refused != nil {
+		return Decision{Refused: refused}
+	}
 	if !m.state.exchange(m.names.Detour) {
 		if refused := refuse(m.want, m.state); refused != nil {
 			back := m.bringBack(true, topology.Progress{Done: true})

@@ -96,13 +96,13 @@ func (m *migration) full() topology.Progress {
 
 func (m *migration) shovelTrouble() string {
 	status, reason := m.state.Shovel.Status, m.state.Shovel.Reason
-	if reason != "" {
-		return fmt.Sprintf("shovel %s does not run (%s: %s)", m.names.Shovel, status, reason)
+	switch {
+	case reason != "":
+		return fmt.Sprintf("shovel %s does not run (%s: %s): see the broker's log; it is tried again every second", m.names.Shovel, status, reason)
+	case status == "" || status == "starting":
+		return fmt.Sprintf("shovel %s is about to start", m.names.Shovel)
 	}
-	if status == "" {
-		status = "not started yet"
-	}
-	return fmt.Sprintf("shovel %s does not run (%s)", m.names.Shovel, status)
+	return fmt.Sprintf("shovel %s does not run (%s): see the broker's log", m.names.Shovel, status)
 }
 
 // count renders "1 message", "1,204 messages".

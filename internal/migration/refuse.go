@@ -11,17 +11,21 @@ import (
 // They are asked before anything is touched, and not again. Each returns "" or
 // a sentence that says what to do.
 var reasons = []func(want *topology.Queue, live *topology.Queue, s State) string{
-	streams, lifetimes, exclusiveConsumers, sources, otherShovels, policies, strangers,
+	streams, lifetimes, exclusiveConsumers, sources, otherShovels, policies,
 }
 
 func refuse(want *topology.Queue, s State) error {
 	live := s.Queues[want.Name]
 	for _, reason := range reasons {
 		if text := reason(want, live, s); text != "" {
-			return &topology.Error{Class: topology.ClassRejected, Operation: "migrate", Object: want.ID(), Reason: text}
+			return refusal(want, text)
 		}
 	}
 	return nil
+}
+
+func refusal(want *topology.Queue, text string) error {
+	return &topology.Error{Class: topology.ClassRejected, Operation: "migrate", Object: want.ID(), Reason: text}
 }
 
 func streams(want, live *topology.Queue, _ State) string {
@@ -88,15 +92,17 @@ func policies(_, _ *topology.Queue, s State) string {
 		", would be under it and drop some; change its pattern"
 }
 
-// strangers have the names of the scaffolding and are something else.
-func strangers(want, _ *topology.Queue, s State) string {
+// stranger is an exchange that has a name of the scaffolding and is something
+// else: messages that it is trusted with would be lost.
+func stranger(want *topology.Queue, s State) error {
 	n := NamesOf(want.Name)
 	for _, x := range []*topology.Exchange{
 		detour(want), way(want, n.Park), way(want, n.Tail), way(want, n.Backlog), way(want, n.Return),
 	} {
 		if found := s.Exchanges[x.Name]; found != nil && len(x.Diff(found)) > 0 {
-			return fmt.Sprintf("exchange %s, which the migration would make, is there already and differs (%s): delete it", x.Name, topology.DescribeChanges(x.Diff(found)))
+			return refusal(want, fmt.Sprintf("exchange %s, which the migration would make, is there already and differs (%s): delete it",
+				x.Name, topology.DescribeChanges(x.Diff(found))))
 		}
 	}
-	return ""
+	return nil
 }

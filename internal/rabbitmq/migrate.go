@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -82,30 +83,40 @@ func (m *migrations) forget(id topology.ID) {
 // migrate runs actions up to the first that fails. Once the queue is deleted, the
 // end of the caller's context does not keep it from being declared.
 func (b *Broker) migrate(ctx context.Context, want *topology.Queue, actions []migration.Action) error {
-	for _, action := range actions {
-		id, err := want.ID(), ctx.Err()
-		if err == nil {
-			id, err = b.act(ctx, want, action)
+	for i, action := range actions {
+		if err := ctx.Err(); err != nil {
+			return b.classify("migrate", want.ID(), err)
 		}
-		if remove, ok := action.(migration.Delete); ok && remove.ID == want.ID() && err == nil {
-			ctx = context.WithoutCancel(ctx)
-		}
-		if err == errNotEmpty { //nolint:errorlint // made below, never wrapped
+		id, err := b.act(ctx, want, action)
+		if errors.Is(err, errNotEmpty) {
 			return nil // look again
 		}
 		if err != nil {
-			out := b.classify("migrate", id, err)
-			if out.Class == topology.ClassAccessDenied {
-				out.Reason += fmt.Sprintf("; a migration needs to configure, write and read %s and names that begin with %s, "+
-					"and the exchanges that lead to it", want.Name, migration.Prefix)
-			}
-			return out
+			return b.migrationFailed(want, id, err)
+		}
+		if remove, ok := action.(migration.Delete); ok && remove.ID == want.ID() {
+			return b.migrate(context.WithoutCancel(ctx), want, actions[i+1:])
 		}
 	}
 	return nil
 }
 
-var errNotEmpty = fmt.Errorf("not empty")
+// migrationFailed is about the queue, for its owner, and says which object of the
+// scaffolding it was.
+func (b *Broker) migrationFailed(want *topology.Queue, id topology.ID, err error) error {
+	out := b.classify("migrate", id, err)
+	out.Object = want.ID()
+	if id != want.ID() {
+		out.Reason = id.String() + ": " + out.Reason
+	}
+	if out.Class == topology.ClassAccessDenied {
+		out.Reason += fmt.Sprintf("; a migration needs to configure, write and read %s and names that begin with %s, "+
+			"and the exchanges that lead to it", want.Name, migration.Prefix)
+	}
+	return out
+}
+
+var errNotEmpty = errors.New("not empty")
 
 // act runs one action, and tells which object it is about.
 func (b *Broker) act(ctx context.Context, want *topology.Queue, action migration.Action) (topology.ID, error) {
@@ -122,7 +133,7 @@ func (b *Broker) act(ctx context.Context, want *topology.Queue, action migration
 		}
 		return a.ID, err
 	case migration.TryShovels:
-		return want.ID(), b.tryShovels(c, vh, migration.NamesOf(want.Name).Shovel)
+		return want.ID(), b.tryShovels(c, vh)
 	case migration.TryConfigure:
 		err := declareQueue(ctx, b, topology.Step{Verb: topology.VerbCreate, ID: a.Queue.ID(), Want: a.Queue})
 		if !denied(err) { // that it differs in something that no listing shows is nothing to stop at

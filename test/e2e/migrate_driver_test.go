@@ -18,7 +18,7 @@ type fate struct {
 	mu sync.Mutex
 	// die is asked before each write, with its number from 1 and what it is.
 	die func(number int, request *http.Request) death
-	// number of the writes so far, and the last queue deletion.
+	// number of the writes so far.
 	number int
 	dead   bool
 }
@@ -124,6 +124,11 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 			out.killed = true
 			f = &fate{die: func(int, *http.Request) death { return lives }}
 			broker = start()
+			continue
+		}
+		if class := topology.ClassOf(err); err != nil && (class == topology.ClassTransport || class == topology.ClassTransient) {
+			t.Logf("tried again: %v", err) // as the engine does: a broker under load answers late
+			time.Sleep(time.Second)
 			continue
 		}
 		must(t, err)

@@ -29,7 +29,7 @@ type traffic struct {
 	refused   []string            // that the broker did not confirm
 	got       map[string][]parcel // by publisher, in the order in which consumers got them
 	refusals  map[string]int      // what consumers were told when they subscribed
-	stops     []func()
+	breaks    int                 // how often publishers had to connect again
 }
 
 // parcel is a message as a consumer got it.
@@ -50,15 +50,7 @@ func newTraffic(t testing.TB, broker *harness.RabbitMQ, virtualHost, queue strin
 // exchange until stop is called, which waits for the last confirm.
 func (f *traffic) publish(name, exchange, key string, perSecond int) (stop func()) {
 	f.t.Helper()
-	channel := amqpChannel(f.t, f.broker, f.virtualHost)
-	returns := channel.NotifyReturn(make(chan amqp.Return, 4096))
-	go func() {
-		for r := range returns {
-			f.mu.Lock()
-			f.returned = append(f.returned, string(r.Body))
-			f.mu.Unlock()
-		}
-	}()
+	channel := f.publisher()
 	ctx, cancel := context.WithCancel(context.Background())
 	pending := make(chan *amqp.DeferredConfirmation, 4096)
 	var done sync.WaitGroup
@@ -74,9 +66,15 @@ func (f *traffic) publish(name, exchange, key string, perSecond int) (stop func(
 				return
 			case <-ticker.C:
 			}
-			confirmation, err := channel.PublishWithDeferredConfirm(exchange, key, true, false, amqp.Publishing{
-				DeliveryMode: amqp.Persistent, Body: fmt.Appendf(nil, "%s %d", name, number), Headers: amqp.Table{"region": "EU"},
-			})
+			message := amqp.Publishing{DeliveryMode: amqp.Persistent, Body: fmt.Appendf(nil, "%s %d", name, number), Headers: amqp.Table{"region": "EU"}}
+			confirmation, err := channel.PublishWithDeferredConfirm(exchange, key, true, false, message)
+			if err != nil { // 3.10 ends the connection of who publishes to a queue that is being deleted
+				f.mu.Lock()
+				f.breaks++
+				f.mu.Unlock()
+				channel = f.publisher()
+				confirmation, err = channel.PublishWithDeferredConfirm(exchange, key, true, false, message)
+			}
 			if err != nil {
 				f.t.Errorf("publisher %s: %v", name, err)
 				return
@@ -100,6 +98,20 @@ func (f *traffic) publish(name, exchange, key string, perSecond int) (stop func(
 		}
 	}()
 	return f.once(func() { cancel(); done.Wait() })
+}
+
+// publisher is a channel whose returns are noted.
+func (f *traffic) publisher() *amqp.Channel {
+	channel := amqpChannel(f.t, f.broker, f.virtualHost)
+	returns := channel.NotifyReturn(make(chan amqp.Return, 4096))
+	go func() {
+		for r := range returns {
+			f.mu.Lock()
+			f.returned = append(f.returned, string(r.Body))
+			f.mu.Unlock()
+		}
+	}()
+	return channel
 }
 
 // consume consumes and acknowledges, and subscribes again as soon as it can when
@@ -187,13 +199,13 @@ func (f *traffic) once(stop func()) func() {
 type account struct {
 	confirmed, returned, refused int
 	lost, doubled                []string
-	inversions                   int
+	inversions, breaks           int
 	refusals                     map[string]int
 }
 
 func (a account) String() string {
-	return fmt.Sprintf("%d confirmed, %d returned, %d refused, %d lost, %d doubled, %d inversions, consumers were told %v",
-		a.confirmed, a.returned, a.refused, len(a.lost), len(a.doubled), a.inversions, a.refusals)
+	return fmt.Sprintf("%d confirmed, %d returned, %d refused, %d lost, %d doubled, %d inversions, publishers connected again %d times, consumers were told %v",
+		a.confirmed, a.returned, a.refused, len(a.lost), len(a.doubled), a.inversions, a.breaks, a.refusals)
 }
 
 // settle waits until all that was confirmed has been got, and accounts for it.
@@ -211,7 +223,7 @@ func (f *traffic) settle(limit time.Duration) account {
 func (f *traffic) account() account {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	a := account{returned: len(f.returned), refused: len(f.refused), refusals: f.refusals}
+	a := account{returned: len(f.returned), refused: len(f.refused), breaks: f.breaks, refusals: f.refusals}
 	for name, numbers := range f.confirmed {
 		a.confirmed += len(numbers)
 		seen, highest := map[int]bool{}, 0
