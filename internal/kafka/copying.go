@@ -49,3 +49,19 @@ func (b *Broker) describeCopying(ctx context.Context, name string, now replicaSt
 	}
 	return fmt.Sprintf("%s of %s copied (%d%%)", bytesText(copied), bytesText(total), copied*100/total)
 }
+
+// bytesText renders `512 B`, `1.5 MiB`.
+func bytesText(n int64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value := float64(n) / 1024
+	for i, unit := range units {
+		if value < 1024 || i == len(units)-1 {
+			return fmt.Sprintf("%.1f %s", value, unit)
+		}
+		value /= 1024
+	}
+	return ""
+}

@@ -12,6 +12,8 @@
 //	what makes up a Snapshot, and what is left unread  observe.go
 //	messages and consumers of a topic                  usage.go, groups.go
 //	waves, and what validate_only shows of them        apply.go, delete.go
+//	where replicas go, and how far they are            reassign.go, moves.go, spread.go, copying.go
+//	what holds moves back, and how it is taken away    throttle.go, throttle_mark.go
 //	chunks, and refusals of whole requests             bulk.go
 //	how a topic is spelled in requests and responses   topic.go
 //	why a failure got its class, and its sentence      errors.go, network.go

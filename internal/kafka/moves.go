@@ -160,3 +160,15 @@ func describeNodes(nodes []node) string {
 	}
 	return count(int64(len(nodes)), "broker") + " (" + strings.Join(words, ", ") + ")"
 }
+
+// describeIDs renders `broker 3`, or `brokers 1, 2`.
+func describeIDs(ids []int32) string {
+	words := make([]string, 0, len(ids))
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		words = append(words, strconv.Itoa(int(id)))
+	}
+	if len(words) == 1 {
+		return "broker " + words[0]
+	}
+	return "brokers " + strings.Join(words, ", ")
+}

@@ -2,10 +2,8 @@ package kafka
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -331,33 +329,6 @@ func (t *throttle) describe() string {
 		return "throttled by the rate that somebody else has set on the brokers: it stays as it is"
 	case t.mark == ours:
 		return "throttled to " + bytesText(t.wanted) + "/s on each broker"
-	}
-	return ""
-}
-
-func describeIDs(ids []int32) string {
-	words := make([]string, 0, len(ids))
-	for _, id := range slices.Sorted(slices.Values(ids)) {
-		words = append(words, strconv.Itoa(int(id)))
-	}
-	if len(words) == 1 {
-		return "broker " + words[0]
-	}
-	return "brokers " + strings.Join(words, ", ")
-}
-
-// bytesText renders `512 B`, `1.5 MiB`.
-func bytesText(n int64) string {
-	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value := float64(n) / 1024
-	for i, unit := range units {
-		if value < 1024 || i == len(units)-1 {
-			return fmt.Sprintf("%.1f %s", value, unit)
-		}
-		value /= 1024
 	}
 	return ""
 }

@@ -50,5 +50,6 @@
 // Files: world.go (the input, indexed), ownership.go (the first table),
 // convergence.go (the second), deletion.go and usage.go (its last rows),
 // breaker.go (too many deletions at once), drain.go (what an edit takes out),
-// operation.go (what takes longer than a pass), order.go (waves).
+// operation.go (what takes longer than a pass), recreated.go (topics that are
+// other ones now), order.go (waves).
 package plan

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -78,6 +79,18 @@ func (s *kafkaScene) throttled(limit time.Duration, t *v1alpha1.Topic, wanted bo
 	})
 }
 
+// unthrottle takes the rates off all brokers by hand.
+func (s *kafkaScene) unthrottle() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	_, err := s.admin.AlterBrokerConfigs(ctx, []kadm.AlterConfig{
+		{Op: kadm.DeleteConfig, Name: "leader.replication.throttled.rate"}, {Op: kadm.DeleteConfig, Name: "follower.replication.throttled.rate"},
+	}, 1, 2, 3)
+	if err != nil {
+		s.t.Errorf("take the rates off: %v", err)
+	}
+}
+
 // fill writes megabytes to partition 0 of a topic.
 func (s *kafkaScene) fill(t *v1alpha1.Topic, megabytes int) {
 	s.t.Helper()
@@ -144,6 +157,7 @@ func TestThrottledMove(t *testing.T) {
 	broker := harness.SharedKafka3(t)
 	broker.Exclusive(t, "throttle")
 	s := newKafkaSceneOn(t, broker)
+	t.Cleanup(s.unthrottle) // where the test failed
 	heavy := s.topic("heavy", 1, nil)
 	heavy.Spec.Assignments = assigned([]int32{1})
 	heavy.Spec.DeletionPolicy = v1alpha1.DeleteAlways
