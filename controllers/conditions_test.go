@@ -116,3 +116,37 @@ func TestClip(t *testing.T) {
 		}
 	}
 }
+
+// Operations are told while they are under way; when one began, the status
+// alone remembers.
+func TestOperationsInStatus(t *testing.T) {
+	migrating := func(step string, left int64) engine.Verdict {
+		return engine.Verdict{
+			Owner: topology.Owner{OwnerKey: owner("q"), Generation: 2}, Reason: "Migrating", Message: "under way",
+			Operations: []engine.OperationNote{{
+				ID: topology.QueueID("shop", "q"), Kind: topology.OperationMigrate,
+				Progress: topology.Progress{Step: step, Moved: 3, Left: left, Message: "waits"},
+			}},
+		}
+	}
+	tell := func(status v1alpha1.ObjectStatus) (out []string) {
+		for _, o := range status.Operations {
+			out = append(out, fmt.Sprintf("%s %s %s moved %d left %d since %s: %s", o.Kind, o.Object, o.Step, o.Moved, o.Left, o.StartedAt.Sub(noon), o.Message))
+		}
+		return out
+	}
+	begun := objectStatus(noon, v1alpha1.ObjectStatus{}, "q", migrating("Draining", 7))
+	check(t, "it begins now", []string{"Migrate queue shop/q Draining moved 3 left 7 since 0s: waits"}, tell(begun))
+	later := objectStatus(noon.Add(time.Minute), begun, "q", migrating("Returning", 2))
+	check(t, "it began then", []string{"Migrate queue shop/q Returning moved 3 left 2 since 0s: waits"}, tell(later))
+	away := objectStatus(noon, later, "q", engine.Verdict{Reason: "ConnectionUnavailable", KeepOwns: true})
+	check(t, "the broker is away: it is still under way", tell(later), tell(away))
+	check(t, "it is done", []string(nil), tell(objectStatus(noon, later, "q", engine.Verdict{Ready: true, Reason: "Succeeded"})))
+	many := migrating("Draining", 1)
+	for i := range 30 {
+		note := many.Operations[0]
+		note.ID.Name = fmt.Sprint(i)
+		many.Operations = append(many.Operations, note)
+	}
+	check(t, "no more than the schema takes", v1alpha1.MaxOperations, len(objectStatus(noon, later, "q", many).Operations))
+}

@@ -60,16 +60,18 @@ func announce(r recorder, about runtime.Object, before, after []metav1.Condition
 		record(r, about, corev1.EventTypeNormal, is.Reason, "Reconcile", is.Message)
 	case meta.IsStatusConditionTrue(after, v1alpha1.ConditionStalled), alarming[is.Reason]:
 		record(r, about, corev1.EventTypeWarning, is.Reason, "Reconcile", is.Message)
+	case is.Reason == v1alpha1.ReasonMigrating: // a queue is deleted on the way
+		record(r, about, corev1.EventTypeNormal, is.Reason, "Migrate", is.Message)
 	default:
 		// Progressing, waiting for a dependency: the status says it, and it
 		// passes.
 	}
 }
 
-// troubled tells whether conditions were worth a Warning.
+// troubled tells whether conditions were worth an event, so that their end is.
 func troubled(conditions []metav1.Condition) bool {
 	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
-	return meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled) || ready != nil && alarming[ready.Reason]
+	return meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled) || ready != nil && (alarming[ready.Reason] || ready.Reason == v1alpha1.ReasonMigrating)
 }
 
 // alarming reasons are worth a Warning although the object itself is not at

@@ -30,6 +30,7 @@ func TestAnnounce(t *testing.T) {
 	denied := &engine.Verdict{Reason: "AccessDenied", Message: "denied"}
 	away := &engine.Verdict{Reason: "ConnectionUnavailable", Message: "away"}
 	suspended := &engine.Verdict{Suspended: true, Reason: "Suspended", Message: "suspended"}
+	migrating := &engine.Verdict{Reason: "Migrating", Message: "draining"}
 	for name, c := range map[string]struct {
 		reason        string
 		before, after *engine.Verdict
@@ -49,6 +50,8 @@ func TestAnnounce(t *testing.T) {
 		"Away":          {"the connection says so, its objects do not", fine, away, "Warning ConnectionUnavailable Reconcile on shop/q: away", ""},
 		"Suspended":     {"somebody did that", fine, suspended, "", ""},
 		"Resumed":       {"and undid it", suspended, fine, "", ""},
+		"Migrating":     {"a queue is about to be deleted, and to come back", fine, migrating, "Normal Migrating Migrate on shop/q: draining", "same"},
+		"Migrated":      {"it is back", migrating, fine, "Normal Succeeded Reconcile on shop/q: fine", "same"},
 		"FromSuspended": {"bad after all", suspended, stalled, "Warning Conflict Reconcile on shop/q: owned by another", "same"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,7 +48,7 @@ func (m *machine) draw(t *rapid.T, owner topology.OwnerKey) *topology.Claim {
 	m.generations[owner]++
 	c := cr(owner.Namespace+"/"+owner.Name, generation(m.generations[owner]))
 	c.Policy.Deletion = rapid.SampledFrom([]topology.DeletionPolicy{topology.DeleteIfUnused, topology.Delete}).Draw(t, "deletion")
-	c.Policy.Update = topology.UpdateMigrate
+	c.Policy.Update = rapid.SampledFrom([]topology.UpdatePolicy{topology.UpdateMigrate, topology.UpdateRecreate}).Draw(t, "update")
 	c.Suspended = m.suspends && rapid.IntRange(0, 9).Draw(t, "suspended") == 0
 	for _, want := range all {
 		if rapid.Bool().Draw(t, "wanted") {

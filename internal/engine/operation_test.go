@@ -53,6 +53,7 @@ func TestMigrationWakesWhoWaits(t *testing.T) {
 	s := migrating(t)
 	s.advance()
 	s.cluster.Touch(key("audit/b"))
+	s.set(cr("audit/c", wants(bind("x", "q", "declared meanwhile"))))
 	s.edits()
 	last := map[string]Verdict{}
 	for range 30 {
@@ -61,12 +62,13 @@ func TestMigrationWakesWhoWaits(t *testing.T) {
 			s.advance()
 		}
 		for _, v := range s.edits().Verdicts {
-			last[v.Owner.Namespace] = v
+			last[v.Owner.Name] = v
 		}
 	}
-	for namespace, v := range last {
+	check(t, "everybody is told", 3, len(last))
+	for name, v := range last {
 		if !v.Ready || len(v.Operations) > 0 {
-			t.Errorf("%s is told %s: %s %+v", namespace, v.Reason, v.Message, v.Operations)
+			t.Errorf("%s is told %s: %s %+v", name, v.Reason, v.Message, v.Operations)
 		}
 	}
 }

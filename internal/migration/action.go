@@ -66,7 +66,8 @@ type Decision struct {
 	// Actions to run one after the other, up to the first error; then look
 	// again. None: nothing can be done but wait.
 	Actions []Action
-	// Progress to report if there are no Actions.
+	// Progress to report if there are no Actions, or if it is time to report in
+	// the middle of them.
 	Progress topology.Progress
 	// Refused is why the queue is not migrated; it is set only while nothing of
 	// the queue's own has been touched, and with no Actions.

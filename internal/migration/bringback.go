@@ -121,7 +121,7 @@ func (m *migration) join() Decision {
 // ship shovels a queue that gets nothing new until it is empty; back tells that
 // it is.
 func (m *migration) ship(source string) (d Decision, back bool) {
-	if m.look.heldFor("empty "+source, m.state.empty(source), calm(m.state.Queues[source])) {
+	if m.look.heldFor("empty "+source, m.state.empty(source), settled(m.state.Queues[source])) {
 		return Decision{}, true
 	}
 	if m.state.Shovel == nil && m.state.empty(source) {

@@ -73,8 +73,28 @@ func calm(q *topology.Queue) time.Duration {
 	return 2 * time.Second
 }
 
+// settled is calm for a queue that a shovel empties. What it has in hand when it is
+// stopped is moved again, and a broker that stalls tells of it late: twice the
+// age of counts, and a little.
+func settled(q *topology.Queue) time.Duration {
+	if q.Type == topology.QueueTypeQuorum {
+		return 12 * time.Second
+	}
+	return 2 * time.Second
+}
+
+// doing says what the actions of a step do, for a report in the middle of them.
+var doing = map[string]string{
+	"Preparing": "it is tried whether everything is permitted, and the detour is built",
+	"Detouring": "bindings are moved to the detour",
+	"Draining":  "the shovel for the backlog is started or stopped",
+	"Replacing": "the queue is declared anew",
+	"Returning": "parked messages are led back",
+	"Restoring": "bindings are moved back, and the detour is taken down",
+}
+
 func do(step string, actions ...Action) Decision {
-	return Decision{Actions: actions, Progress: topology.Progress{Step: step}}
+	return Decision{Actions: actions, Progress: topology.Progress{Step: step, Message: doing[step], After: soon}}
 }
 
 func wait(p topology.Progress) Decision { return Decision{Progress: p} }

@@ -56,7 +56,7 @@ func TestAnotherMindOnTheWay(t *testing.T) {
 					}
 					actions, _, b := h.play(t)
 					b.complete(t, fmt.Sprint("changed at ", at), modelSources, true)
-					for crash := 1 + at%7; crash <= actions; crash += 7 {
+					for crash := 1 + at%11; crash <= actions; crash += 11 {
 						h.crashes = []int{crash}
 						_, _, b := h.play(t)
 						b.complete(t, fmt.Sprintf("changed at %d, crash at %d", at, crash), modelSources, true)
@@ -89,7 +89,7 @@ func TestOthersBindOnTheWay(t *testing.T) {
 			}}
 			actions, _, b := h.play(t)
 			b.complete(t, fmt.Sprint("bound at ", at), sources(b), false)
-			for crash := 1 + at%7; crash <= actions; crash += 7 {
+			for crash := 1 + at%11; crash <= actions; crash += 11 {
 				h.crashes = []int{crash}
 				_, _, b := h.play(t)
 				b.complete(t, fmt.Sprintf("bound at %d, crash at %d", at, crash), sources(b), false)

@@ -88,7 +88,11 @@ func (m *migration) pattern() string {
 // drain waits until the queue is empty, by its consumers or by a shovel.
 func (m *migration) drain() Decision {
 	shoveled := m.state.Shovel != nil
-	calmed := m.look.heldFor("drained", m.state.empty(m.want.Name) && m.delayed() == 0, calm(m.live))
+	long := calm(m.live)
+	if shoveled {
+		long = settled(m.live)
+	}
+	calmed := m.look.heldFor("drained", m.state.empty(m.want.Name) && m.delayed() == 0, long)
 	idle := m.look.heldFor("unattended", !shoveled && len(m.state.Consumers) == 0 && !m.state.empty(m.want.Name), unattended)
 	switch {
 	case calmed && shoveled:

@@ -31,8 +31,11 @@ type model struct {
 
 type modelQueue struct {
 	*topology.Queue
-	messages []modelMessage
+	messages []modelMessage // ready
+	unacked  []modelMessage // with the consumer, since the last second
 }
+
+func (q *modelQueue) held() int64 { return int64(len(q.messages) + len(q.unacked)) }
 
 type modelMessage struct {
 	source string
@@ -130,16 +133,18 @@ func (b *model) second(publishing bool) {
 		from.messages = slices.Clone(from.messages[n:])
 	}
 	if q := b.queues[modelQueueName]; q != nil && b.consumers > 0 {
-		n := min(len(q.messages), 8)
-		for _, message := range q.messages[:n] {
+		for _, message := range q.unacked {
 			b.handled[message.source] = append(b.handled[message.source], message.number)
 		}
-		q.messages = slices.Clone(q.messages[n:])
+		n := min(len(q.messages), 8)
+		q.unacked, q.messages = q.messages[:n], slices.Clone(q.messages[n:])
+	} else if q != nil { // its connection has ended
+		q.unacked, q.messages = nil, slices.Concat(q.unacked, q.messages)
 	}
 	if b.now.Unix()%countsAge == 0 {
 		clear(b.counts)
 		for name, q := range b.queues {
-			b.counts[name] = int64(len(q.messages))
+			b.counts[name] = q.held()
 		}
 	}
 }
@@ -151,7 +156,7 @@ func (b *model) state() State {
 	}
 	for name, q := range b.queues {
 		s.Queues[name] = q.Queue
-		s.Messages[name] = int64(len(q.messages))
+		s.Messages[name] = q.held()
 		if q.Type == topology.QueueTypeQuorum {
 			s.Messages[name] = b.counts[name] // a new one is said to be empty
 		}
@@ -210,7 +215,7 @@ func (b *model) remove(id topology.ID) {
 	switch id.Kind {
 	case topology.KindQueue:
 		if q := b.queues[id.Name]; q != nil {
-			for _, message := range q.messages {
+			for _, message := range slices.Concat(q.unacked, q.messages) {
 				b.lost = append(b.lost, fmt.Sprint(id, message))
 			}
 			if b.shovel != nil && b.shovel.From == id.Name {

@@ -104,6 +104,12 @@ func TestMigrate(t *testing.T) {
 			claims: []*topology.Claim{cr("shop/q", migrates, suspended, wants(target)), other}, inventory: migrating(cr("shop/q", wants(classic)), other), live: []topology.Resource{x, classic},
 			want: []string{"held Migrating audit/b binding shop/x -> queue q key k", "held Suspended shop/q"},
 		},
+		"NeedGone": {
+			reason:    "what has begun does not wait in the middle for what somebody deletes under it",
+			claims:    []*topology.Claim{cr("shop/q", migrates, wants(&topology.Queue{VirtualHost: "shop", Name: "q", Type: "quorum", Durable: true, After: ids(exchange("dlx", "direct"))}))},
+			inventory: migrating(cr("shop/q", wants(classic))),
+			want:      []string{"Migrate queue shop/q from nothing to quorum {}"},
+		},
 		"Unreadable": {
 			reason: "nobody knows how far it is",
 			claims: []*topology.Claim{cr("shop/q", migrates, wants(target))}, inventory: migrating(cr("shop/q", wants(classic))), unread: map[topology.ID]error{classic.ID(): errors.New("no permission")},

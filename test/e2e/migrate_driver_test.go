@@ -104,7 +104,7 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 		}
 		b, err := rabbitmq.New(rabbitmq.Options{
 			Endpoint: m.broker.ManagementURL, Username: user, Password: password, Transport: f,
-			OnRequest: func(method, operation string, status int, took time.Duration) {
+			OnRequest: func(_, operation string, status int, took time.Duration) {
 				switch {
 				case operation == "delete queue" && status == http.StatusNoContent:
 					deleted = time.Now().Add(-took)

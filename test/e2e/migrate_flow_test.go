@@ -30,7 +30,7 @@ func drained(t testing.TB, broker *harness.RabbitMQ, virtualHost, queue string, 
 		return d.Ack(false)
 	})
 	defer stop()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for len(order) < many {
 		select {
 		case body := <-arrived:
@@ -80,7 +80,7 @@ func TestMigrateWithoutConsumers(t *testing.T) {
 				if len(sent) < 60 {
 					post()
 				}
-			}}.run(t, 3*time.Minute)
+			}}.run(t, 5*time.Minute)
 			t.Logf("%s, queue away for %s\n%s", out.took.Round(time.Second), out.away, strings.Join(messages, "\n"))
 			if !slices.ContainsFunc(messages, func(m string) bool { return strings.Contains(m, "moved to "+migration.NamesOf(name).Backlog) }) {
 				t.Errorf("nothing was said of the backlog")
@@ -112,13 +112,12 @@ func TestMigrateTakenBack(t *testing.T) {
 		send(t, channel, plain("orders", "order.1", "1"))
 		b, err := rabbitmq.New(rabbitmq.Options{Endpoint: broker.ManagementURL, Username: broker.User, Password: broker.Password})
 		must(t, err)
-		progress, err := b.Advance(t.Context(), topology.Operation{Kind: topology.OperationMigrate, Want: want, Live: live})
-		must(t, err)
-		if progress.Step != "Draining" || progress.Left != 1 && progress.Left != 0 || progress.After == 0 { // counts are late
-			t.Fatalf("progress %+v, want it to drain", progress)
-		}
+		within(t, time.Minute, "messages are led around the queue", func(ctx context.Context) (bool, string) {
+			progress, err := b.Advance(ctx, topology.Operation{Kind: topology.OperationMigrate, Want: want, Live: live})
+			return err == nil && progress.Step == "Draining", fmt.Sprintf("%+v, %v", progress, err)
+		})
 		send(t, channel, plain("orders", "order.2", "2"), plain("orders", "order.3", "3"))
-		migrating{broker: broker, want: live}.run(t, time.Minute)
+		migrating{broker: broker, want: live}.run(t, 5*time.Minute)
 		if diff := cmp.Diff(before, inventoryOf(t, broker, vh)); diff != "" {
 			t.Errorf("another topology (- before, + after):\n%s", diff)
 		}
@@ -150,11 +149,11 @@ func TestMigrateWaitsForDelays(t *testing.T) {
 	said := false
 	migrating{broker: broker, want: migrant(vh, name, "quorum", nil), each: func(p topology.Progress) {
 		said = said || strings.Contains(p.Message, "1 message in "+delay.Name+" will come back to it through the default exchange")
-	}}.run(t, time.Minute)
+	}}.run(t, 5*time.Minute)
 	if !said {
 		t.Errorf("nobody was told what is waited for")
 	}
-	if a := f.settle(5 * time.Second); len(a.lost) > 0 {
+	if a := f.settle(time.Minute); len(a.lost) > 0 {
 		t.Errorf("lost: %s", a)
 	}
 }
@@ -181,8 +180,8 @@ func TestMigrateIntoALimit(t *testing.T) {
 			returning = true
 			f.consume()
 		}
-	}}.run(t, 3*time.Minute)
-	if a := f.settle(20 * time.Second); len(a.lost) > 0 || a.inversions > 0 || !returning {
+	}}.run(t, 5*time.Minute)
+	if a := f.settle(time.Minute); len(a.lost) > 0 || a.inversions > 0 || !returning {
 		t.Errorf("portions seen: %v; %s", returning, a)
 	}
 }
