@@ -26,6 +26,9 @@ const (
 	AnnotationAcceptCluster = "topology.warrener.dev/accept-cluster"
 	// AnnotationAllowDeletes, on a connection, releases the held deletions of the window with this id.
 	AnnotationAllowDeletes = "topology.warrener.dev/allow-deletes"
+	// AnnotationAcceptLoss, on a Queue, has a change of its policy made although messages are lost by it.
+	// The value is in the message of the condition that holds the change, and is good for that change only.
+	AnnotationAcceptLoss = "topology.warrener.dev/accept-loss"
 	// AnnotationHandOverTo, on an object, names the object ("namespace/name") that may take over its
 	// broker objects when it is deleted, across namespaces too.
 	AnnotationHandOverTo = "topology.warrener.dev/hand-over-to"

@@ -14,6 +14,8 @@ type ending struct {
 	live     topology.Resource
 	presence topology.Presence
 	policy   topology.DeletionPolicy
+	// deadLetters is the exchange that a queue dead-letters to; "" for none.
+	deadLetters string
 	// shrunk: an owner is still there and has dropped the object from its
 	// claim; otherwise all owners are gone.
 	shrunk bool
@@ -56,6 +58,7 @@ func (e *ending) raise(to standing, why string) bool {
 func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 	e := &ending{entry: entry, policy: topology.Delete, connection: entry.Connection}
 	e.live, e.presence = b.in.Live.Look(id)
+	e.deadLetters = b.deadLetterExchange(e.live)
 	for _, key := range entry.Owners {
 		policy := gentler(entry.Deletion, topology.Delete)
 		if claim := b.in.World.Claim(key); claim != nil {
@@ -72,7 +75,7 @@ func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 		e.policy = gentler(e.policy, policy)
 	}
 	switch {
-	case e.shrunk && id.Kind == topology.KindBinding:
+	case e.shrunk && (id.Kind == topology.KindBinding || id.Kind == topology.KindPolicy):
 		e.policy = topology.Delete
 	case len(entry.Owners) == 0:
 		e.policy = topology.DeleteIfUnused
