@@ -155,8 +155,8 @@ func overflowFirst(want, live *topology.BrokerPolicy) topology.Arguments {
 }
 
 func (b *Broker) queueExists(c call, id topology.ID) (bool, error) {
-	if id.Name == "" || addressable(id.Name) != nil {
-		return true, nil // cannot be asked for: be careful
+	if askable := addressable(id.Name) == nil; !askable {
+		return true, nil // be careful
 	}
 	var found wireQueue
 	err := c.get(join("queues", id.Scope, id.Name)+"?disable_stats=true&columns=name", &found)
