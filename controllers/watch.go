@@ -109,7 +109,7 @@ func changed(old, now metav1.Object) bool {
 	for _, name := range []string{
 		v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationAcceptCluster,
 		v1alpha1.AnnotationAllowDeletes, v1alpha1.AnnotationHandOverTo,
-		v1alpha1.AnnotationForgetLeftBehind,
+		v1alpha1.AnnotationForgetLeftBehind, v1alpha1.AnnotationAcceptLoss,
 	} {
 		if before[name] != after[name] {
 			return true

@@ -33,6 +33,9 @@ const (
 	// names of objects ("queue shop/orders") or of the custom resources that owned them ("Queue team-a/orders").
 	// status.lastHandledForget repeats the mark.
 	AnnotationForgetLeftBehind = "topology.warrener.dev/forget-left-behind"
+	// AnnotationAcceptLoss, on a Queue, has a change of its policy made although messages are lost by it.
+	// The value is in the message of the condition that holds the change, and is good for that change only.
+	AnnotationAcceptLoss = "topology.warrener.dev/accept-loss"
 	// AnnotationHandOverTo, on an object, names the object ("namespace/name") that may take over its
 	// broker objects when it is deleted, across namespaces too.
 	AnnotationHandOverTo = "topology.warrener.dev/hand-over-to"

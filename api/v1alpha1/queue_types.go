@@ -46,6 +46,19 @@ const (
 	LeaderLocatorBalanced LeaderLocator = "balanced"
 )
 
+// QueueSettings says where the settings of a queue stand that RabbitMQ takes from a policy too.
+//
+// +kubebuilder:validation:Enum=Arguments;Policy
+type QueueSettings string
+
+const (
+	// SettingsArguments puts them into the arguments of the queue, which are fixed at creation and which no
+	// policy overrules.
+	SettingsArguments QueueSettings = "Arguments"
+	// SettingsPolicy puts them into a policy for this queue alone, which can change in place.
+	SettingsPolicy QueueSettings = "Policy"
+)
+
 // DeadLetterStrategy is RabbitMQ's x-dead-letter-strategy argument, in RabbitMQ's spelling.
 //
 // +kubebuilder:validation:Enum=at-most-once;at-least-once
@@ -287,6 +300,15 @@ type QueueSpec struct {
 	// +kubebuilder:validation:Minimum=-1
 	// +kubebuilder:validation:Maximum=9007199254740991
 	DeliveryLimit *int64 `json:"deliveryLimit,omitempty"`
+
+	// settings says where the settings stand that RabbitMQ takes from a policy too. Arguments (the default)
+	// puts all of them into the arguments of the queue, which are fixed at creation and which no policy
+	// overrules. Policy puts messageTTL, expires, maxLength, maxLengthBytes, maxAge and, without retry,
+	// overflow, deadLetter and deliveryLimit into a policy for this queue alone (warrener.<name>, priority
+	// 1000), where they can be changed while the queue is in use. Changing settings is a change of arguments.
+	// +optional
+	// +kubebuilder:default=Arguments
+	Settings QueueSettings `json:"settings,omitempty"`
 
 	// maxPriority is the highest message priority, from 1 to 255 (x-max-priority); few levels are
 	// cheaper. Classic queues only. Default: no priorities.

@@ -15,6 +15,7 @@
 //	arguments.go   what RabbitMQ knows about arguments
 //	retry.go       how a queue's messages are tried again, as plain data
 //	retry_rules.go what cannot be combined with a retry
+//	settings.go    what a policy can carry instead of arguments
 //	tiers.go       what the strategies of a retry want on the broker
 //	topic_retry.go the same for a topic
 //	contract.go    what applications are told, as plain data
@@ -129,6 +130,7 @@ func policyOf(obj v1alpha1.Object, d *draft) topology.Policy {
 		Adoption:   topology.AdoptionPolicy(p.Adoption),
 		Drift:      topology.DriftPolicy(p.Drift),
 		HandOverTo: handOverTo(obj, d),
+		AcceptLoss: obj.GetAnnotations()[v1alpha1.AnnotationAcceptLoss],
 	}
 	// A misspelt policy must not pass for another one: it decides what is deleted.
 	oneOf(d, "spec.deletionPolicy", policy.Deletion, topology.DeleteIfUnused, topology.Delete, topology.Retain)

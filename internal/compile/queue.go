@@ -38,6 +38,7 @@ func queue(q *v1alpha1.Queue, d *draft) {
 	d.fitting(spec.Type, args)
 	d.freeArguments(args, "spec", "spec.arguments", spec.Arguments, queueArguments)
 	d.warnUnknown("spec.arguments", spec.Arguments)
+	d.settings(q, wanted)
 	d.contract(q)
 	if consumer := spec.Consumer; consumer != nil && consumer.Prefetch != nil && (*consumer.Prefetch < 1 || *consumer.Prefetch > maxPrefetch) {
 		d.problem("spec.consumer.prefetch", "%d is not from 1 to %d", *consumer.Prefetch, maxPrefetch)

@@ -18,6 +18,8 @@ type Sweep struct {
 	taken   time.Time
 	took    time.Duration
 	rest    []topology.OwnerKey
+	// policies were read too.
+	policies bool
 }
 
 // BeginSweep reads the whole broker once.
@@ -26,14 +28,15 @@ func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
 		return nil, err
 	}
 	taken := c.startSweep(s.Connection)
-	live, err := s.Broker.Observe(ctx, topology.Selection{All: true, Depths: c.depthsToRead(s.Connection)})
+	policies := c.hasPolicies()
+	live, err := s.Broker.Observe(ctx, topology.Selection{All: true, Policies: policies, Depths: c.depthsToRead(s.Connection)})
 	if err != nil {
 		c.endSweep(s.Connection)
 		return nil, err
 	}
 	return &Sweep{
 		cluster: c, session: s, live: live, taken: taken,
-		took: c.clock().Sub(taken), rest: c.Owners(s.Connection),
+		took: c.clock().Sub(taken), rest: c.Owners(s.Connection), policies: policies,
 	}, nil
 }
 
@@ -56,7 +59,7 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 	}
 	report := &Report{}
 	err := c.exclusively(ctx, slice, func(held *stake) (err error) {
-		owners := c.stillAsRead(slice, s.taken)
+		owners := c.stillAsRead(slice, s.taken, s.policies)
 		if len(owners) == 0 {
 			return nil
 		}
@@ -70,8 +73,9 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 
 // stillAsRead drops owners that are dirty, and makes dirty and drops those of
 // whose objects, or of what these need, this process has written any since the
-// snapshot was taken.
-func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []topology.OwnerKey {
+// snapshot was taken, and those that have come to have a policy since, where none
+// was read.
+func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time, policies bool) []topology.OwnerKey {
 	c.state.Lock()
 	defer c.state.Unlock()
 	var out []topology.OwnerKey
@@ -79,7 +83,7 @@ func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []top
 		if _, dirty := c.dirty[key]; dirty {
 			continue
 		}
-		if c.writtenSince(key, taken) {
+		if c.writtenSince(key, taken) || !policies && slices.ContainsFunc(c.world.Focus([]topology.OwnerKey{key}), isPolicy) {
 			c.dirty[key] = struct{}{}
 			continue
 		}
@@ -87,6 +91,16 @@ func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time) []top
 	}
 	return out
 }
+
+// hasPolicies tells whether anybody declares or owns a policy, so that they have
+// to be read.
+func (c *Cluster) hasPolicies() bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Has(topology.KindPolicy)
+}
+
+func isPolicy(id topology.ID) bool { return id.Kind == topology.KindPolicy }
 
 func (c *Cluster) writtenSince(key topology.OwnerKey, taken time.Time) bool {
 	if len(c.written) == 0 {

@@ -49,6 +49,19 @@ func TestSweepLeavesWhatMovesToTheEdits(t *testing.T) {
 		s.quiesce()
 		check(t, "what needs it comes back, too, without waiting for the next sweep", 3, len(s.broker.names()))
 	})
+	t.Run("FirstPolicy", func(t *testing.T) {
+		s := newStage(t)
+		s.set(cr("shop/a", wants(queue("a"))))
+		s.edits()
+		s.wait(time.Minute)
+		sweep := s.beginSweep()
+		s.wait(time.Second)
+		policy := topology.QueuePolicy("shop", "a", "classic", topology.Arguments{"max-length": int64(1)})
+		s.broker.hand(func() { s.broker.live[policy.ID()] = policy })
+		s.set(cr("shop/a", wants(queue("a"), policy), generation(2)))
+		s.edits() // finds everything as it should be, and writes nothing
+		check(t, "policies that were not read are not missing", 0, len(s.rest(sweep).Verdicts))
+	})
 	t.Run("Before", func(t *testing.T) {
 		s := newStage(t)
 		s.set(cr("shop/q", wants(queue("q"))))
@@ -56,6 +69,33 @@ func TestSweepLeavesWhatMovesToTheEdits(t *testing.T) {
 		s.wait(time.Second)
 		check(t, "what was written before the snapshot is in it", 1, len(s.sweep().Verdicts))
 	})
+}
+
+// Policies cost two requests, so they are read where somebody declares or owns
+// one, and nowhere else.
+func TestSweepReadsPoliciesWhereThereAreSome(t *testing.T) {
+	s := newStage(t)
+	asked := func() bool {
+		t.Helper()
+		var policies bool
+		s.broker.observing = func(sel topology.Selection) { policies = policies || sel.All && sel.Policies }
+		s.sweep()
+		s.broker.observing = nil
+		return policies
+	}
+	s.set(cr("shop/q", wants(queue("q"))))
+	s.edits()
+	s.wait(time.Minute)
+	check(t, "nobody declares one", false, asked())
+	s.set(cr("shop/q", wants(queue("q"), topology.QueuePolicy("shop", "q", "classic", topology.Arguments{"max-length": int64(1)})), generation(2)))
+	s.edits()
+	s.wait(time.Minute)
+	check(t, "somebody does", true, asked())
+	s.cluster.RemoveClaim(key("shop/q"), true)
+	check(t, "and what is left of it is looked after", true, asked())
+	s.quiesce()
+	s.wait(time.Minute)
+	check(t, "until it is gone", false, asked())
 }
 
 // Slices share one snapshot: what an earlier one made is not in it.

@@ -35,6 +35,9 @@ func (b *builder) converge(id topology.ID, d decision) {
 			b.drifted(id, d, []topology.Change{{Path: "existence", From: "missing", To: "present"}})
 			return
 		}
+		if !b.mayCreatePolicy(id, d, resource) {
+			return
+		}
 		b.record(id, d)
 		b.steps[id] = &topology.Step{
 			Verb: topology.VerbCreate, ID: id, Want: resource,
@@ -42,6 +45,7 @@ func (b *builder) converge(id topology.ID, d decision) {
 			Drift: owned && d.winner.Settled,
 		}
 	case topology.Present:
+		b.overruled(id, d, resource)
 		changes := resource.Diff(live)
 		if !owned && !b.mayAdopt(id, d, changes) {
 			return
@@ -163,7 +167,7 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			return hold(PartitionGrowthRefused, fmt.Sprintf("%s: %s: %s", id, changes[i], why))
 		}
 	}
-	return false
+	return !b.mayApply(id, d)
 }
 
 // mayGrow tells why partitions may not be added; "" if they may. A topic that

@@ -14,6 +14,8 @@ type ending struct {
 	live     topology.Resource
 	presence topology.Presence
 	policy   topology.DeletionPolicy
+	// deadLetters is the exchange that a queue dead-letters to; "" for none.
+	deadLetters string
 	// shrunk: an owner is still there and has dropped the object from its
 	// claim; otherwise all owners are gone.
 	shrunk bool
@@ -58,6 +60,7 @@ func (b *builder) ending(id topology.ID, entry topology.Entry) *ending {
 	e := &ending{entry: entry, connection: entry.Connection}
 	e.live, e.presence = b.in.Live.Look(id)
 	e.policy, e.shrunk = b.in.World.endPolicy(entry)
+	e.deadLetters = b.deadLetterExchange(e.live)
 	for _, key := range entry.Owners {
 		if claim := b.in.World.Claim(key); claim != nil {
 			e.connection = claim.Connection
@@ -87,7 +90,7 @@ func (w *World) endPolicy(entry topology.Entry) (policy topology.DeletionPolicy,
 		policy = gentler(policy, one)
 	}
 	switch {
-	case shrunk && entry.ID.Kind == topology.KindBinding:
+	case shrunk && (entry.ID.Kind == topology.KindBinding || entry.ID.Kind == topology.KindPolicy):
 		policy = topology.Delete
 	case len(entry.Owners) == 0:
 		policy = topology.DeleteIfUnused

@@ -27,6 +27,7 @@
 //	present         yes        in place              update; reported only under driftPolicy: Report
 //	present         yes        gradually             an operation begins, next to updates in place
 //	present         yes        replace               updatePolicy: Migrate begins an operation; else held: ImmutableFieldChanged
+//	present         yes        in place, at a loss   a policy that would cost messages is held: AwaitingApproval
 //	present         yes        forbidden             held: ImmutableFieldChanged, PartitionGrowthRefused
 //	any             under way  any                   the operation goes on; bindings of its queue are held: Migrating
 //	present         no         no                    adopted; adoptionPolicy: Never holds
@@ -36,6 +37,9 @@
 //	                                                 held while too many owners went at once
 //	present         no longer  –                     deleted once it is unused, whatever the policy: it drains
 //	absent          no claim   –                     forgotten
+//
+// A policy that another one overrules is kept as declared, and reported:
+// Conflict. One that is not there yet waits, and its queue with it.
 //
 // # How it goes
 //
@@ -50,6 +54,6 @@
 // Files: world.go (the input, indexed), ownership.go (the first table),
 // convergence.go (the second), deletion.go and usage.go (its last rows),
 // breaker.go (too many deletions at once), drain.go (what an edit takes out),
-// operation.go (what takes longer than a pass), recreated.go (topics that are
-// other ones now), order.go (waves).
+// settings.go (policies), operation.go (what takes longer than a pass),
+// recreated.go (topics that are other ones now), order.go (waves).
 package plan

@@ -21,7 +21,7 @@ func keepDrains(ids []topology.ID, endings map[topology.ID]*ending) bool {
 	news := false
 	for _, id := range ids {
 		e := endings[id]
-		exchange := topology.ExchangeID(id.Scope, deadLetterExchange(e.live))
+		exchange := topology.ExchangeID(id.Scope, e.deadLetters)
 		if !e.shrunk || e.standing == goes || id.Kind != topology.KindQueue || exchange.Name == "" {
 			continue
 		}

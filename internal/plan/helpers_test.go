@@ -47,7 +47,7 @@ func (s scenario) input() plan.Input {
 	}
 	return plan.Input{
 		World: w, Quiet: quiet, Focus: w.Focus(slices.Concat(w.Claims(), w.Absent())),
-		Live: &topology.Snapshot{Objects: objects(s.live...), Usage: s.usage, Unread: s.unread, Selection: topology.Selection{All: true}},
+		Live: &topology.Snapshot{Objects: objects(s.live...), Usage: s.usage, Unread: s.unread, Selection: topology.Selection{All: true, Policies: true}},
 	}
 }
 

@@ -49,12 +49,14 @@ func deleteLevel(e *ending) int {
 			return 3
 		}
 		return 0
+	case topology.KindPolicy:
+		return 3 // a queue has its limits to the end
 	case topology.KindExchange:
 		return 4
 	case topology.KindVirtualHost:
 		return 5
 	}
-	if deadLetterExchange(e.live) != "" {
+	if e.deadLetters != "" {
 		return 1
 	}
 	return 2

@@ -55,6 +55,8 @@ const (
 	ImmutableFieldChanged  Reason = "ImmutableFieldChanged"
 	PartitionGrowthRefused Reason = "PartitionGrowthRefused"
 	Drifted                Reason = "Drifted"
+	// AwaitingApproval holds changes that would cost messages.
+	AwaitingApproval Reason = "AwaitingApproval"
 	// Migrating holds bindings of a queue that is being replaced: the operation
 	// leads them elsewhere meanwhile, and brings them back.
 	Migrating  Reason = "Migrating"

@@ -13,7 +13,8 @@ func (b *builder) checkUse(ids []topology.ID, endings map[topology.ID]*ending, a
 	news := false
 	for _, id := range ids {
 		e := endings[id]
-		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || id.Kind == topology.KindBinding || e.standing == heldBack {
+		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || e.standing == heldBack ||
+			id.Kind == topology.KindBinding || id.Kind == topology.KindPolicy {
 			continue
 		}
 		standing, why := b.use(id, endings, around)
@@ -124,7 +125,7 @@ func markInner(endings map[topology.ID]*ending) {
 	for id, e := range endings {
 		exchange := id
 		if id.Kind == topology.KindQueue {
-			exchange = topology.ExchangeID(id.Scope, deadLetterExchange(e.live))
+			exchange = topology.ExchangeID(id.Scope, e.deadLetters)
 		}
 		for _, owner := range e.entry.Owners {
 			sources[source{owner, exchange}] = true
@@ -138,11 +139,18 @@ func markInner(endings map[topology.ID]*ending) {
 	}
 }
 
-// deadLetterExchange names where a live queue dead-letters to; "" if nowhere,
-// or straight into a queue.
-func deadLetterExchange(live topology.Resource) string {
-	if queue, ok := live.(*topology.Queue); ok {
-		name, _ := queue.Arguments["x-dead-letter-exchange"].(string)
+// deadLetterExchange names where a live queue dead-letters to, by its arguments
+// or by the policy that is made for it; "" if nowhere, or straight into a queue.
+func (b *builder) deadLetterExchange(live topology.Resource) string {
+	queue, ok := live.(*topology.Queue)
+	if !ok {
+		return ""
+	}
+	if name, argued := queue.Arguments["x-dead-letter-exchange"].(string); argued {
+		return name
+	}
+	if policy, _ := b.in.Live.Look(topology.PolicyID(queue.VirtualHost, topology.QueuePolicyName(queue.Name))); policy != nil {
+		name, _ := policy.(*topology.BrokerPolicy).DeadLetterExchange()
 		return name
 	}
 	return ""

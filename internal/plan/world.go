@@ -167,6 +167,21 @@ func (w *World) Entry(id topology.ID) (topology.Entry, bool) {
 	return entry, ok
 }
 
+// Has tells whether an object of a kind is declared or owned.
+func (w *World) Has(kind topology.Kind) bool {
+	for id := range w.wanters {
+		if id.Kind == kind {
+			return true
+		}
+	}
+	for id := range w.inventory {
+		if id.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
 // Entries is the number of inventory entries.
 func (w *World) Entries() int { return len(w.inventory) }
 

@@ -40,3 +40,29 @@ func publish(t testing.TB, channel *amqp.Channel, queue string, messages int) {
 		}
 	}
 }
+
+// offer sends a message and tells whether the broker took it; the channel is in
+// confirm mode.
+func offer(t testing.TB, channel *amqp.Channel, queue string) bool {
+	t.Helper()
+	confirmation, err := channel.PublishWithDeferredConfirmWithContext(t.Context(), "", queue, true, false,
+		amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("m")})
+	if err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	ok, err := confirmation.WaitContext(t.Context())
+	if err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	return ok
+}
+
+// waiting is the number of messages that a queue could deliver.
+func waiting(t testing.TB, channel *amqp.Channel, queue string) int {
+	t.Helper()
+	state, err := channel.QueueDeclarePassive(queue, true, false, false, false, nil)
+	if err != nil {
+		t.Fatalf("look at %s: %v", queue, err)
+	}
+	return state.Messages
+}

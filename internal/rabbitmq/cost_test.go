@@ -36,6 +36,8 @@ func TestRequestsOfAnObservation(t *testing.T) {
 			}
 			return out
 		}
+		policy := create(topology.QueuePolicy(vh, "q0", "classic", topology.Arguments{"max-length": int64(1)}))
+		apply(t, b, policy)
 		recorder := harness.NewRecorder(t, server.ManagementURL)
 		through := open(t, Options{Endpoint: recorder.URL, Username: server.User, Password: server.Password})
 		missing := topology.QueueID(vh, "missing")
@@ -44,15 +46,17 @@ func TestRequestsOfAnObservation(t *testing.T) {
 			selection topology.Selection
 			most      int
 		}{
-			"everything":             {reason: "whatever there is", selection: topology.Selection{All: true}, most: 6},
-			"everything with usage":  {reason: "whatever there is", selection: topology.Selection{All: true, Usage: append(ids(all), topology.VirtualHostID(vh), topology.VirtualHostID(other))}, most: 9},
-			"everything with depths": {reason: "totals and consumers", selection: topology.Selection{All: true, Depths: ids(all)}, most: 8},
-			"one":                    {reason: "itself", selection: topology.Selection{IDs: ids(all[:1])}, most: 1},
-			"one missing":            {reason: "and whether it would be seen", selection: topology.Selection{IDs: []topology.ID{missing}}, most: 2},
-			"one missing of two":     {reason: "the other proves the view", selection: topology.Selection{IDs: append(ids(all[:1]), missing)}, most: 2},
-			"a dozen":                {reason: "one each", selection: topology.Selection{IDs: ids(all[:12])}, most: 12},
-			"all of them":            {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: 2},
-			"virtual hosts":          {reason: "two listings", selection: topology.Selection{IDs: []topology.ID{topology.VirtualHostID(vh), topology.VirtualHostID(other)}}, most: 2},
+			"everything":               {reason: "whatever there is", selection: topology.Selection{All: true}, most: 6},
+			"everything with usage":    {reason: "whatever there is", selection: topology.Selection{All: true, Usage: append(ids(all), topology.VirtualHostID(vh), topology.VirtualHostID(other))}, most: 9},
+			"everything with depths":   {reason: "totals and consumers", selection: topology.Selection{All: true, Depths: ids(all)}, most: 8},
+			"everything with policies": {reason: "policies and operator policies", selection: topology.Selection{All: true, Policies: true}, most: 8},
+			"one":                      {reason: "itself", selection: topology.Selection{IDs: ids(all[:1])}, most: 1},
+			"one missing":              {reason: "and whether it would be seen", selection: topology.Selection{IDs: []topology.ID{missing}}, most: 2},
+			"one missing of two":       {reason: "the other proves the view", selection: topology.Selection{IDs: append(ids(all[:1]), missing)}, most: 2},
+			"a policy":                 {reason: "itself, and the operators' policies", selection: topology.Selection{IDs: []topology.ID{policy.ID, all[0].ID}}, most: 3},
+			"a dozen":                  {reason: "one each", selection: topology.Selection{IDs: ids(all[:12])}, most: 12},
+			"all of them":              {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: 2},
+			"virtual hosts":            {reason: "two listings", selection: topology.Selection{IDs: []topology.ID{topology.VirtualHostID(vh), topology.VirtualHostID(other)}}, most: 2},
 		} {
 			since := time.Now()
 			snapshot := observe(t, through, tc.selection)

@@ -1,6 +1,6 @@
 // Package rabbitmq reads and writes one RabbitMQ cluster through its management
 // API: topology.Observer and topology.Applier for virtual hosts, exchanges,
-// queues and bindings. Tested on RabbitMQ 3.10, 4.0 and 4.3; where they differ,
+// queues, bindings and policies. Tested on RabbitMQ 3.10, 4.0 and 4.3; where they differ,
 // the code that bridges the difference says so.
 //
 // Looking for ...
@@ -14,7 +14,7 @@
 //	what queues hold, for people to watch  depth.go
 //	how a wave of steps runs               apply.go
 //	how a queue in use is replaced         migrate*.go shovel.go, decided in package migration
-//	one kind of object, read and written   virtualhost.go exchange.go queue.go binding.go
+//	one kind of object, read and written   virtualhost.go exchange.go queue.go binding.go policy.go
 //
 // A new kind is one file with a row of the table in kinds.go.
 //

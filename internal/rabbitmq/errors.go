@@ -202,6 +202,9 @@ func (b *Broker) explain(r *response, class topology.Class, id topology.ID) stri
 		return user + " may not use the management API: give it the tag management, policymaker, monitoring or administrator"
 	case class == topology.ClassAuthentication:
 		return fmt.Sprintf("RabbitMQ refuses %s: %s", user, strings.ReplaceAll(r.reason, "_", " "))
+	case class == topology.ClassAccessDenied && refusedToPolicymakers(r, id):
+		return fmt.Sprintf("%s: policies take the tag policymaker or administrator, and permissions in virtual host %q, which %s has not: give them, or write settings: Arguments",
+			r.reason, id.Scope, user)
 	case class == topology.ClassAccessDenied && id.Scope != "":
 		return fmt.Sprintf("%s (%s; its permissions in virtual host %q decide)", r.reason, user, id.Scope)
 	case class == topology.ClassAccessDenied:

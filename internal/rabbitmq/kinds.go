@@ -37,6 +37,7 @@ func init() {
 		topology.KindExchange:    exchangeKind,
 		topology.KindQueue:       queueKind,
 		topology.KindBinding:     bindingKind,
+		topology.KindPolicy:      policyKind,
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 const maxTargeted = 24
 
 // Observe implements topology.Observer. Everything costs six requests whatever
-// there is, with depths of queues seven or eight, with usage of queues and exchanges up to
+// there is, with policies eight, with depths of queues seven or eight, with usage of queues and exchanges up to
 // nine, depths included; few objects cost a
-// request each (a virtual host two, two bindings between the same ends one),
+// request each (a virtual host two, policies two for all of a virtual host, two bindings between the same ends one),
 // and one to four more if objects are missing.
 func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*topology.Snapshot, error) {
 	o := &observation{broker: b, selection: selection, found: newCollector()}
@@ -34,7 +34,7 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 	}
 	o.depths(ctx)
 	return &topology.Snapshot{
-		Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used, Depths: o.depth,
+		Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used, Depths: o.depth, Policies: o.book,
 	}, nil
 }
 
@@ -45,6 +45,7 @@ type observation struct {
 	found     *collector
 	used      map[topology.ID]topology.Usage
 	depth     map[topology.ID]topology.Depth
+	book      *topology.PolicyBook
 	// queues is what usage has read of the queues in the virtual host queuesOf,
 	// "" for the cluster; nil if it has read none.
 	queues   map[topology.ID]queueUsage
@@ -57,8 +58,13 @@ func (o *observation) all(ctx context.Context) error {
 		mine, err = o.broker.rights(c)
 		return err
 	}}
-	for _, k := range kinds {
-		tasks = append(tasks, o.listing(k, "", everything))
+	for name, k := range kinds {
+		if name != topology.KindPolicy {
+			tasks = append(tasks, o.listing(k, "", everything))
+		}
+	}
+	if o.selection.Policies {
+		tasks = append(tasks, o.policies("", everything)...)
 	}
 	if err := o.run(ctx, tasks); err != nil {
 		return err
@@ -103,7 +109,13 @@ func (o *observation) plan(byKind map[topology.Kind][]topology.ID, keep func(top
 		total += max(len(single[name]), 1)
 	}
 	var tasks []task
+	if ids := byKind[topology.KindPolicy]; len(ids) > 0 {
+		tasks = o.policies(scopes(ids, 1)[0], keep)
+	}
 	for name, ids := range byKind {
+		if name == topology.KindPolicy {
+			continue
+		}
 		k := kinds[name]
 		if total <= maxTargeted && single[name] != nil {
 			for _, path := range single[name] {

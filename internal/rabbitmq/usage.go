@@ -304,6 +304,9 @@ func (o *observation) virtualHostUsagesFromAll(ids []topology.ID, put putUsage) 
 	return []task{func(c call) error {
 		held := map[string]int64{}
 		for id := range o.found.objects {
+			if id.Kind == topology.KindPolicy {
+				continue // counted below, whether or not they were selected
+			}
 			if id.Kind != topology.KindExchange || !systemExchange(id.Name) {
 				held[id.Scope]++
 			}

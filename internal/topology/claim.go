@@ -72,6 +72,9 @@ type Policy struct {
 	PartitionGrowth PartitionGrowth
 	// Update is about queues only; empty is Refuse.
 	Update UpdatePolicy
+	// AcceptLoss names a change that the owner wants to be made although it
+	// costs messages; a plan says which name that is.
+	AcceptLoss string
 	// HandOverTo is the owner, as namespace/name, that may take over what this
 	// one owned once it is gone, across namespaces.
 	HandOverTo string

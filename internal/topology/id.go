@@ -17,6 +17,7 @@ const (
 	KindExchange    Kind = "exchange"
 	KindQueue       Kind = "queue"
 	KindBinding     Kind = "binding"
+	KindPolicy      Kind = "policy"
 	KindTopic       Kind = "topic"
 )
 

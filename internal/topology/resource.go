@@ -58,6 +58,9 @@ type Change struct {
 	Mode     Mode
 	// Why explains a Forbidden change, as a sentence that tells what to do.
 	Why string
+	// Risk says in half a sentence what a change in place does to messages;
+	// empty if nothing. Whether it comes to that depends on what is there.
+	Risk string
 }
 
 // Unset is how an absent value is rendered in a Change.

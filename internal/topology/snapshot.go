@@ -15,12 +15,18 @@ type Snapshot struct {
 	Usage map[ID]Usage
 	// Depths of the objects that Selection.Depths named; absent if unknown.
 	Depths map[ID]Depth
+	// Policies of the virtual hosts in which the selection has a policy, all of
+	// them; nil if none was read.
+	Policies *PolicyBook
 }
 
 // Selection says what to observe.
 type Selection struct {
 	// All asks for everything on the cluster. IDs is ignored then.
 	All bool
+	// Policies adds policies to All, which does without them else: most
+	// clusters have nobody who declares one.
+	Policies bool
 	// IDs asks for these objects only.
 	IDs []ID
 	// Usage asks, of these objects, also whether they are in use.
@@ -86,6 +92,14 @@ func (s *Snapshot) Look(id ID) (Resource, Presence) {
 func (s *Snapshot) UnreadReason(id ID) error {
 	if err := s.Unread[id]; err != nil {
 		return err
+	}
+	if id.Kind == KindPolicy {
+		if s.Selection.All && !s.Selection.Policies {
+			return errPoliciesNotAsked
+		}
+		if err := s.Unread[UnlistedPolicies]; err != nil {
+			return err
+		}
 	}
 	host := id
 	if id.Scope != "" {

@@ -183,21 +183,26 @@ func writeValue(b *bytes.Buffer, v any) {
 	}
 }
 
-// diffArguments compares two tables key by key.
+// diffArguments compares the arguments of two objects.
 func diffArguments(want, live Arguments, mode Mode) []Change {
+	return diffTable("arguments.", want, live, mode)
+}
+
+// diffTable compares two tables key by key.
+func diffTable(prefix string, want, live Arguments, mode Mode) []Change {
 	var changes []Change
 	for key, wanted := range want {
 		found, ok := live[key]
 		switch {
 		case !ok:
-			changes = append(changes, Change{Path: "arguments." + key, From: Unset, To: RenderValue(wanted), Mode: mode})
+			changes = append(changes, Change{Path: prefix + key, From: Unset, To: RenderValue(wanted), Mode: mode})
 		case RenderValue(found) != RenderValue(wanted):
-			changes = append(changes, Change{Path: "arguments." + key, From: RenderValue(found), To: RenderValue(wanted), Mode: mode})
+			changes = append(changes, Change{Path: prefix + key, From: RenderValue(found), To: RenderValue(wanted), Mode: mode})
 		}
 	}
 	for key, found := range live {
 		if _, ok := want[key]; !ok {
-			changes = append(changes, Change{Path: "arguments." + key, From: RenderValue(found), To: Unset, Mode: mode})
+			changes = append(changes, Change{Path: prefix + key, From: RenderValue(found), To: Unset, Mode: mode})
 		}
 	}
 	return changes
