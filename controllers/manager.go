@@ -32,10 +32,11 @@ const DefaultInterval = 5 * time.Minute
 const workers = 256
 
 // Backoff of a lane that failed for want of the API server: it is back within
-// seconds, mostly, and everything waits for it.
+// seconds, mostly, everything waits for it, and work is to go on within 20 s of
+// its return.
 const (
 	firstBackoff   = 50 * time.Millisecond
-	longestBackoff = 15 * time.Second
+	longestBackoff = 5 * time.Second
 )
 
 // Options configure the controllers.

@@ -44,6 +44,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	requested := c.GetAnnotations()[v1alpha1.AnnotationReconcileAt]
 	fresh, err := r.connect(ctx, s, c)
+	if err != nil && !concernsBroker(err) {
+		return reconcile.Result{}, fmt.Errorf("%s: %w", key, err)
+	}
 	if err != nil {
 		return r.retryConnect(r.troubled(ctx, s, c, err)), nil
 	}
@@ -270,6 +273,16 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 		r.tell(ctx, s, t)
 	}
 	return t
+}
+
+// concernsBroker tells trouble of the connection from that of the API server,
+// which must not be told as if the broker were away.
+func concernsBroker(err error) bool {
+	_, isBroker := errors.AsType[*topology.Error](err)
+	_, isMissing := errors.AsType[*missingMaterial](err)
+	_, isBad := errors.AsType[*badMaterial](err)
+	_, isElsewhere := errors.AsType[*changedCluster](err)
+	return isBroker || isMissing || isBad || isElsewhere
 }
 
 func troubleReason(err error) (reason string, stalled bool) {

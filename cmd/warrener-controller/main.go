@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of cloud providers
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -23,6 +24,17 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/controllers"
+)
+
+// The lease: when the replica that leads dies, the other one is at work within
+// 20 s. It sees the last renewal up to 2.2 retry periods late, takes over up to
+// 2.2 of them after the lease has run out, and then reads the inventory and the
+// brokers. The leader gives up, and ends, when it could not renew for as long as
+// renewDeadline.
+const (
+	leaseDuration = 12 * time.Second
+	renewDeadline = 9 * time.Second
+	retryPeriod   = time.Second
 )
 
 // settings are the command line.
@@ -61,17 +73,28 @@ func run() error {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 	klog.SetLogger(ctrl.Log.WithName("client-go")) // one format for one log
 
-	mgr, err := newManager(s)
+	ctx := ctrl.SetupSignalHandler()
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server's own priority and fairness paces clients; a second limit
+	// here would only make statuses late.
+	config.QPS = -1
+	if err := awaitAPIServer(ctx, config, s.probes); err != nil {
+		return err
+	}
+	mgr, err := newManager(s, config)
 	if err != nil {
 		return err
 	}
-	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
 }
 
-func newManager(s settings) (manager.Manager, error) {
+func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the built-in kinds: %w", err)
@@ -79,13 +102,7 @@ func newManager(s settings) (manager.Manager, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the kinds of %s: %w", v1alpha1.GroupVersion, err)
 	}
-	config, err := ctrl.GetConfig()
-	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
-	}
-	// The API server's own priority and fairness paces clients; a second limit
-	// here would only make statuses late.
-	config.QPS = -1
+	leaseDuration, renewDeadline, retryPeriod := leaseDuration, renewDeadline, retryPeriod
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         cacheOptions(s.namespaces()),
@@ -95,6 +112,9 @@ func newManager(s settings) (manager.Manager, error) {
 		LeaderElectionID:              "warrener-controller",
 		LeaderElectionNamespace:       s.electionNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 &leaseDuration,
+		RenewDeadline:                 &renewDeadline,
+		RetryPeriod:                   &retryPeriod,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)

@@ -65,7 +65,7 @@ func NewController(t testing.TB, kubeconfig, namespace string, args ...string) *
 	}
 	t.Cleanup(func() {
 		c.Kill()
-		if t.Failed() {
+		if t.Failed() && c.done != nil {
 			t.Logf("the controller's log:\n%s", c.Tail(60))
 		}
 	})
