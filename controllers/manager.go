@@ -52,6 +52,9 @@ type Options struct {
 	// QueueMetrics serves the depth and the consumers of every owned queue, a
 	// series each.
 	QueueMetrics bool
+	// Leading is asked before anything is written to a broker, and fails it; nil:
+	// it may always be.
+	Leading func() error
 	// Identity of this process in the inventory, for people.
 	Identity string
 }

@@ -128,7 +128,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	if err != nil {
 		return false, err
 	}
-	next, isNew, err := s.dialled(c, m)
+	next, isNew, err := s.dialled(c, m, r.options.Leading)
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +155,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 
 // dialled returns the adapter that stands, or a new one if anything that it is
 // built from has changed. A new one is not used before it has proved itself.
-func (s *session) dialled(c v1alpha1.Connection, m material) (next adapter, isNew bool, err error) {
+func (s *session) dialled(c v1alpha1.Connection, m material, permit func() error) (next adapter, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = time.Time{}
@@ -165,7 +165,7 @@ func (s *session) dialled(c v1alpha1.Connection, m material) (next adapter, isNe
 	if s.adapter != nil && s.fingerprint == m.fingerprint {
 		return s.adapter, false, nil
 	}
-	next, err = dial(c, m, countRequests(s.key))
+	next, err = dial(c, m, countRequests(s.key), permit)
 	return next, true, err
 }
 

@@ -14,6 +14,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of cloud providers
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -24,17 +25,6 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/controllers"
-)
-
-// The lease: when the replica that leads dies, the other one is at work within
-// 20 s. It sees the last renewal up to 2.2 retry periods late, takes over up to
-// 2.2 of them after the lease has run out, and then reads the inventory and the
-// brokers. The leader gives up, and ends, when it could not renew for as long as
-// renewDeadline.
-const (
-	leaseDuration = 12 * time.Second
-	renewDeadline = 9 * time.Second
-	retryPeriod   = time.Second
 )
 
 // settings are the command line.
@@ -102,19 +92,29 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the kinds of %s: %w", v1alpha1.GroupVersion, err)
 	}
-	leaseDuration, renewDeadline, retryPeriod := leaseDuration, renewDeadline, retryPeriod
+	lease, err := s.lease(config)
+	if err != nil {
+		return nil, err
+	}
+	var lock resourcelock.Interface
+	var leading func() error
+	if lease != nil {
+		// The lease itself is not guarded by itself.
+		config, lock, leading = lease.Guard(config), lease, lease.Held
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         cacheOptions(s.namespaces()),
-		Metrics:                       metricsserver.Options{BindAddress: s.metrics},
-		HealthProbeBindAddress:        s.probes,
-		LeaderElection:                s.elect,
-		LeaderElectionID:              "warrener-controller",
-		LeaderElectionNamespace:       s.electionNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &leaseDuration,
-		RenewDeadline:                 &renewDeadline,
-		RetryPeriod:                   &retryPeriod,
+		Scheme:                              scheme,
+		Cache:                               cacheOptions(s.namespaces()),
+		Metrics:                             metricsserver.Options{BindAddress: s.metrics},
+		HealthProbeBindAddress:              s.probes,
+		LeaderElection:                      s.elect,
+		LeaderElectionID:                    leaseName,
+		LeaderElectionNamespace:             s.electionNamespace,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaderElectionResourceLockInterface: lock,
+		LeaseDuration:                       new(leaseDuration),
+		RenewDeadline:                       new(renewDeadline),
+		RetryPeriod:                         new(retryPeriod),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
@@ -128,6 +128,7 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 		WatchNamespaces:    s.namespaces(),
 		Interval:           s.interval,
 		QueueMetrics:       s.queueMetrics,
+		Leading:            leading,
 		Identity:           fmt.Sprintf("%s/%d", identity, os.Getpid()),
 	})
 	if err != nil {
