@@ -14,8 +14,7 @@ import (
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// resumed is how soon work goes on after the API server, or whoever leads, is
-// back or replaced.
+// resumed is how soon work goes on after the API server is back.
 const resumed = 20 * time.Second
 
 // The API server is killed, hangs, and cannot be watched: work goes on where it

@@ -288,8 +288,13 @@ func (w *ward) within(begin time.Time, limit time.Duration, object client.Object
 // until done says so, which it must within that time.
 func (w *ward) observe(limit time.Duration, done func() (bool, string)) {
 	w.t.Helper()
+	observe(w.t, limit, w.truthful, done)
+}
+
+func observe(t *testing.T, limit time.Duration, truthful func(), done func() (bool, string)) {
+	t.Helper()
 	for end := time.Now().Add(limit); ; time.Sleep(200 * time.Millisecond) {
-		w.truthful()
+		truthful()
 		state := ""
 		if done != nil {
 			var ok bool
@@ -299,7 +304,7 @@ func (w *ward) observe(limit time.Duration, done func() (bool, string)) {
 		}
 		if time.Now().After(end) {
 			if done != nil {
-				w.t.Fatalf("not within %s: %s", limit, state)
+				t.Fatalf("not within %s: %s", limit, state)
 			}
 			return
 		}

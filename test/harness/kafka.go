@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Kafka is a running Kafka cluster.
@@ -150,6 +151,11 @@ func (k *Kafka) Client(t testing.TB, options ...kgo.Opt) *kgo.Client {
 func (k *Kafka) Admin(t testing.TB) *kadm.Client {
 	t.Helper()
 	return kadm.NewClient(k.Client(t))
+}
+
+// Login is what a client of the SASL listener needs.
+func (k *Kafka) Login() kgo.Opt {
+	return kgo.SASL(scram.Auth{User: k.User, Pass: k.Password}.AsSha512Mechanism())
 }
 
 // NewTopicPrefix is a prefix for topic names of this test; topics with it are deleted with the test.
