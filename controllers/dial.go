@@ -190,12 +190,13 @@ func valueOf(data map[string][]byte, kind, namespace, name, key string) ([]byte,
 	return value, nil
 }
 
-// dial builds the adapter of a connection; it sends nothing yet.
-func dial(c v1alpha1.Connection, m material, hook requestHook) (adapter, error) {
+// dial builds the adapter of a connection; it sends nothing yet. permit is asked
+// before every write.
+func dial(c v1alpha1.Connection, m material, hook requestHook, permit func() error) (adapter, error) {
 	switch c := c.(type) {
 	case *v1alpha1.RabbitMQConnection:
 		broker, err := rabbitmq.New(rabbitmq.Options{
-			Endpoint: c.Spec.Endpoint, Username: m.username, Password: m.password, TLS: m.tls,
+			Endpoint: c.Spec.Endpoint, Username: m.username, Password: m.password, TLS: m.tls, Permit: permit,
 			OnRequest: func(_, operation string, status int, took time.Duration) {
 				hook(operation, httpOutcome(status), took)
 			},
@@ -207,7 +208,7 @@ func dial(c v1alpha1.Connection, m material, hook requestHook) (adapter, error) 
 	case *v1alpha1.KafkaConnection:
 		broker, err := kafka.New(kafka.Options{
 			BootstrapServers: c.Spec.BootstrapServers, Mechanism: mechanismOf(c.Spec.Authentication),
-			Username: m.username, Password: m.password, TLS: m.tls,
+			Username: m.username, Password: m.password, TLS: m.tls, Permit: permit,
 			OnRequest: func(api string, err error, took time.Duration) {
 				outcome := "ok"
 				if err != nil {

@@ -32,10 +32,11 @@ const DefaultInterval = 5 * time.Minute
 const workers = 256
 
 // Backoff of a lane that failed for want of the API server: it is back within
-// seconds, mostly, and everything waits for it.
+// seconds, mostly, everything waits for it, and work is to go on within 20 s of
+// its return.
 const (
 	firstBackoff   = 50 * time.Millisecond
-	longestBackoff = 15 * time.Second
+	longestBackoff = 5 * time.Second
 )
 
 // Options configure the controllers.
@@ -51,6 +52,9 @@ type Options struct {
 	// QueueMetrics serves the depth and the consumers of every owned queue, a
 	// series each.
 	QueueMetrics bool
+	// Leading is asked before anything is written to a broker, and fails it; nil:
+	// it may always be.
+	Leading func() error
 	// Identity of this process in the inventory, for people.
 	Identity string
 }

@@ -1,12 +1,14 @@
 package controllers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
@@ -171,4 +173,33 @@ func TestHalfABrokerIsPaced(t *testing.T) {
 	check(t, "it is well again", []string{"Ready=True Succeeded: RabbitMQ 4.3.0"}, conditionLines(got.Status.Conditions))
 	check(t, "and said so", []string{"Normal Succeeded Reconcile on shop/broker: RabbitMQ 4.3.0"}, recorded.take())
 	check(t, "the next trouble starts from the beginning", 1, first(s.fail("x", "y", false, noon)).tries)
+}
+
+// An API server that is away is no news of the broker: it is tried again, and
+// neither the session nor a status says that the broker were away.
+func TestAPIServerAwayIsNoTroubleOfTheBroker(t *testing.T) {
+	connection := connectionObject()
+	c := newClient(t, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, into client.Object, options ...client.GetOption) error {
+			if _, secret := into.(*corev1.Secret); secret {
+				return errors.New("connection refused")
+			}
+			return c.Get(ctx, key, into, options...)
+		},
+	}, connection, loginSecret())
+	r, recorded, _ := newRegistry(c)
+	s := r.session(connectionKey())
+	s.recover()
+	_, err := r.sweep(t.Context(), connectionKey())
+	if err == nil {
+		t.Error("the sweep is not tried again")
+	}
+	_, trouble := s.inTrouble()
+	check(t, "whether the session is in trouble", false, trouble)
+	check(t, "it is no event of the connection", 0, len(recorded.take()))
+	var now v1alpha1.RabbitMQConnection
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(connection), &now); err != nil {
+		t.Fatal(err)
+	}
+	check(t, "conditions", connection.Status.Conditions, now.Status.Conditions)
 }

@@ -44,6 +44,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	requested := c.GetAnnotations()[v1alpha1.AnnotationReconcileAt]
 	fresh, err := r.connect(ctx, s, c)
+	if err != nil && !concernsBroker(err) {
+		return reconcile.Result{}, fmt.Errorf("%s: %w", key, err)
+	}
 	if err != nil {
 		return r.retryConnect(r.troubled(ctx, s, c, err)), nil
 	}
@@ -128,7 +131,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	if err != nil {
 		return false, err
 	}
-	next, isNew, err := s.dialled(c, m)
+	next, isNew, err := s.dialled(c, m, r.options.Leading)
 	if err != nil {
 		return false, err
 	}
@@ -155,7 +158,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 
 // dialled returns the adapter that stands, or a new one if anything that it is
 // built from has changed. A new one is not used before it has proved itself.
-func (s *session) dialled(c v1alpha1.Connection, m material) (next adapter, isNew bool, err error) {
+func (s *session) dialled(c v1alpha1.Connection, m material, permit func() error) (next adapter, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = time.Time{}
@@ -165,7 +168,7 @@ func (s *session) dialled(c v1alpha1.Connection, m material) (next adapter, isNe
 	if s.adapter != nil && s.fingerprint == m.fingerprint {
 		return s.adapter, false, nil
 	}
-	next, err = dial(c, m, countRequests(s.key))
+	next, err = dial(c, m, countRequests(s.key), permit)
 	return next, true, err
 }
 
@@ -273,6 +276,16 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 		r.tell(ctx, s, t)
 	}
 	return t
+}
+
+// concernsBroker tells trouble of the connection from that of the API server,
+// which must not be told as if the broker were away.
+func concernsBroker(err error) bool {
+	_, isBroker := errors.AsType[*topology.Error](err)
+	_, isMissing := errors.AsType[*missingMaterial](err)
+	_, isBad := errors.AsType[*badMaterial](err)
+	_, isElsewhere := errors.AsType[*changedCluster](err)
+	return isBroker || isMissing || isBad || isElsewhere
 }
 
 func troubleReason(err error) (reason string, stalled bool) {

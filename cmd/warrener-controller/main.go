@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // kubeconfigs of cloud providers
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -61,17 +63,28 @@ func run() error {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 	klog.SetLogger(ctrl.Log.WithName("client-go")) // one format for one log
 
-	mgr, err := newManager(s)
+	ctx := ctrl.SetupSignalHandler()
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	// The API server's own priority and fairness paces clients; a second limit
+	// here would only make statuses late.
+	config.QPS = -1
+	if err := awaitAPIServer(ctx, config, s.probes); err != nil {
+		return err
+	}
+	mgr, err := newManager(s, config)
 	if err != nil {
 		return err
 	}
-	if err := mgr.Start(ctrl.SetupSignalHandler()); err != nil {
+	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
 	return nil
 }
 
-func newManager(s settings) (manager.Manager, error) {
+func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 	scheme := runtime.NewScheme()
 	if err := clientgoscheme.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the built-in kinds: %w", err)
@@ -79,22 +92,29 @@ func newManager(s settings) (manager.Manager, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the kinds of %s: %w", v1alpha1.GroupVersion, err)
 	}
-	config, err := ctrl.GetConfig()
+	lease, err := s.lease(config)
 	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
+		return nil, err
 	}
-	// The API server's own priority and fairness paces clients; a second limit
-	// here would only make statuses late.
-	config.QPS = -1
+	var lock resourcelock.Interface
+	var leading func() error
+	if lease != nil {
+		// The lease itself is not guarded by itself.
+		config, lock, leading = lease.Guard(config), lease, lease.Held
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
-		Scheme:                        scheme,
-		Cache:                         cacheOptions(s.namespaces()),
-		Metrics:                       metricsserver.Options{BindAddress: s.metrics},
-		HealthProbeBindAddress:        s.probes,
-		LeaderElection:                s.elect,
-		LeaderElectionID:              "warrener-controller",
-		LeaderElectionNamespace:       s.electionNamespace,
-		LeaderElectionReleaseOnCancel: true,
+		Scheme:                              scheme,
+		Cache:                               cacheOptions(s.namespaces()),
+		Metrics:                             metricsserver.Options{BindAddress: s.metrics},
+		HealthProbeBindAddress:              s.probes,
+		LeaderElection:                      s.elect,
+		LeaderElectionID:                    leaseName,
+		LeaderElectionNamespace:             s.electionNamespace,
+		LeaderElectionReleaseOnCancel:       true,
+		LeaderElectionResourceLockInterface: lock,
+		LeaseDuration:                       new(leaseDuration),
+		RenewDeadline:                       new(renewDeadline),
+		RetryPeriod:                         new(retryPeriod),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the manager: %w", err)
@@ -108,6 +128,7 @@ func newManager(s settings) (manager.Manager, error) {
 		WatchNamespaces:    s.namespaces(),
 		Interval:           s.interval,
 		QueueMetrics:       s.queueMetrics,
+		Leading:            leading,
 		Identity:           fmt.Sprintf("%s/%d", identity, os.Getpid()),
 	})
 	if err != nil {

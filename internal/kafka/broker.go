@@ -52,6 +52,9 @@ type Options struct {
 	// OnRequest, if set, hears of every request and every attempt to connect
 	// (api "Connect"). It must be quick and safe for concurrent use.
 	OnRequest func(api string, err error, took time.Duration)
+	// Permit, if set, is asked before every request that can change something;
+	// its error fails the request. It must be quick and safe for concurrent use.
+	Permit func() error
 	// Dialer replaces the TCP dialer, TLS is done on top of it; for tests.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -186,6 +189,11 @@ func ask[R kmsg.Response](ctx context.Context, b *Broker, operation string, requ
 // askOn does the same through one broker.
 func askOn[R kmsg.Response](ctx context.Context, b *Broker, on requester, operation string, request kmsg.Request) (R, error) {
 	var none R
+	if b.options.Permit != nil && changes(request) {
+		if err := b.options.Permit(); err != nil {
+			return none, &topology.Error{Class: topology.ClassTransport, Operation: operation, Reason: err.Error(), Err: err}
+		}
+	}
 	started := time.Now()
 	response, err := await(ctx, b.options.Timeout, func(ctx context.Context) (kmsg.Response, error) {
 		return on.Request(ctx, request)
@@ -201,6 +209,17 @@ func askOn[R kmsg.Response](ctx context.Context, b *Broker, on requester, operat
 		}
 	}
 	return typed, nil
+}
+
+// changes tells whether a request can change something.
+func changes(request kmsg.Request) bool {
+	switch request.(type) {
+	case *kmsg.MetadataRequest, *kmsg.ApiVersionsRequest, *kmsg.DescribeConfigsRequest, *kmsg.DescribeClusterRequest,
+		*kmsg.ListOffsetsRequest, *kmsg.ListGroupsRequest, *kmsg.DescribeGroupsRequest, *kmsg.OffsetFetchRequest,
+		*kmsg.FindCoordinatorRequest, *kmsg.ListPartitionReassignmentsRequest:
+		return false
+	}
+	return true
 }
 
 // await makes a call end with its context. The client does not see to that: a

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	rabbithole "github.com/michaelklishin/rabbit-hole/v2"
+
+	"github.com/warrener-dev/warrener/internal/topology"
 )
 
 const (
@@ -149,6 +151,11 @@ func (c call) request(method, path string, body []byte) (*http.Request, error) {
 // send runs one request under the operation's context and deadline, which cover
 // the reading of the answer, and counts it.
 func (c call) send(request *http.Request, consume func(*http.Response) error) error {
+	if permit := c.broker.options.Permit; permit != nil && request.Method != http.MethodGet {
+		if err := permit(); err != nil {
+			return &topology.Error{Class: topology.ClassTransport, Reason: err.Error(), Err: err}
+		}
+	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.timeout, errNoAnswer)
 	defer cancel()
 	out := request.Clone(ctx)

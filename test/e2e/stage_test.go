@@ -42,7 +42,11 @@ type stage struct {
 // and not started yet.
 func newStage(t *testing.T, args ...string) *stage {
 	t.Helper()
-	plane := harness.SharedControlPlane(t)
+	return newStageOn(t, harness.SharedControlPlane(t), args...)
+}
+
+func newStageOn(t *testing.T, plane *harness.ControlPlane, args ...string) *stage {
+	t.Helper()
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
 	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), client: newClient(t, plane.Config)}
 	s.home, s.kubeconfig = s.namespace, plane.LeastPrivilege(t, s.namespace)

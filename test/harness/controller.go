@@ -45,8 +45,12 @@ type Controller struct {
 	health     string
 	Metrics    string // URL
 	log        string
-	process    *exec.Cmd
-	done       chan struct{}
+	// Env is added to the environment of the process: NAME=value.
+	Env []string
+
+	mu      sync.Mutex
+	process *exec.Cmd
+	done    chan struct{}
 }
 
 // NewController prepares a controller for a namespace; Start runs it. With the
@@ -66,7 +70,7 @@ func NewController(t testing.TB, kubeconfig, namespace string, args ...string) *
 	}
 	t.Cleanup(func() {
 		c.Kill()
-		if t.Failed() {
+		if t.Failed() && c.done != nil {
 			t.Logf("the controller's log:\n%s", c.Tail(60))
 		}
 	})
@@ -76,24 +80,10 @@ func NewController(t testing.TB, kubeconfig, namespace string, args ...string) *
 // Start runs the process and returns when it is ready.
 func (c *Controller) Start(t testing.TB) {
 	t.Helper()
-	path, err := binary()
+	done, err := c.launch()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close() // the process has its own handle
-	c.process = exec.Command(path, c.args...)
-	c.process.Stdout, c.process.Stderr = log, log
-	c.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := c.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	process, done := c.process, make(chan struct{})
-	c.done = done
-	go func() { _ = process.Wait(); close(done) }()
 	deadline := time.Now().Add(30 * time.Second)
 	for !c.ready() {
 		select {
@@ -105,6 +95,64 @@ func (c *Controller) Start(t testing.TB) {
 			t.Fatalf("the controller is not ready after 30 s:\n%s", c.Tail(30))
 		}
 	}
+}
+
+// StartKept is Start under the rule of a kubelet: when the process ends by itself it is started again, at once the first
+// time, then after 10 s, 20 s, 40 s.
+func (c *Controller) StartKept(t testing.TB) {
+	t.Helper()
+	c.Start(t)
+	go func() {
+		for wait := time.Duration(0); ; wait = max(10*time.Second, 2*wait) {
+			c.mu.Lock()
+			process, done := c.process, c.done
+			c.mu.Unlock()
+			if process == nil {
+				return
+			}
+			<-done
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(wait):
+			}
+			c.mu.Lock()
+			ended := c.process == process
+			c.mu.Unlock()
+			if !ended {
+				return // it was ended, or started by somebody else
+			}
+			if _, err := c.launch(); err != nil {
+				t.Errorf("start the controller again: %v", err)
+				return
+			}
+		}
+	}()
+}
+
+func (c *Controller) launch() (done chan struct{}, err error) {
+	path, err := binary()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the process has its own handle
+	process := exec.Command(path, c.args...)
+	process.Env = append(os.Environ(), c.Env...)
+	process.Stdout, process.Stderr = log, log
+	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := process.Start(); err != nil {
+		return nil, err
+	}
+	done = make(chan struct{})
+	go func() { _ = process.Wait(); close(done) }()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.process, c.done = process, done
+	return done, nil
 }
 
 func (c *Controller) ready() bool {
@@ -129,12 +177,42 @@ func (c *Controller) Kill() { c.signal(syscall.SIGKILL) }
 func (c *Controller) Stop() { c.signal(syscall.SIGTERM) }
 
 func (c *Controller) signal(s syscall.Signal) {
-	if c.process == nil {
+	c.mu.Lock()
+	process, done := c.process, c.done
+	c.process = nil
+	c.mu.Unlock()
+	if process == nil {
 		return
 	}
-	_ = c.process.Process.Signal(s)
-	<-c.done
-	c.process = nil
+	_ = process.Process.Signal(s)
+	<-done
+}
+
+// Pause stops the process in its tracks, until Resume.
+func (c *Controller) Pause() { c.send(syscall.SIGSTOP) }
+
+// Resume lets a paused process go on.
+func (c *Controller) Resume() { c.send(syscall.SIGCONT) }
+
+func (c *Controller) send(s syscall.Signal) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.process != nil {
+		_ = c.process.Process.Signal(s)
+	}
+}
+
+// Ended waits until the process has ended by itself; false if it has not by then.
+func (c *Controller) Ended(limit time.Duration) bool {
+	c.mu.Lock()
+	done := c.done
+	c.mu.Unlock()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }
 
 // Log is everything that the process wrote, over all its starts.

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,6 +101,23 @@ func startControlPlane(hack, assets string) (*ControlPlane, error) {
 	}, i.guard()
 }
 
+// PrivateControlPlane starts a control plane that this test may stop, pause and start again. It ends with the test.
+func PrivateControlPlane(t testing.TB) *ControlPlane {
+	t.Helper()
+	assets := variable(t, "KUBEBUILDER_ASSETS", "the binaries of a control plane")
+	plane, err := startControlPlane(variable(t, "WARRENER_HACK", "a private control plane"), assets)
+	if err != nil {
+		t.Fatalf("start a control plane: %v", err)
+	}
+	t.Cleanup(func() {
+		plane.ResumeEtcd(t)
+		if _, err := plane.instance.run("rm", plane.instance.name); err != nil {
+			t.Errorf("remove the control plane: %v", err)
+		}
+	})
+	return plane
+}
+
 // InstallCRDs installs the custom resource definitions of the folders and waits until they are served.
 func (c *ControlPlane) InstallCRDs(t testing.TB, dirs ...string) {
 	t.Helper()
@@ -167,7 +186,7 @@ func (c *ControlPlane) NewNamespace(t testing.TB) string {
 	return name
 }
 
-// StopAPIServer takes the API server away, for all tests of this binary, until StartAPIServer.
+// StopAPIServer kills the API server, for all tests that share it, until StartAPIServer.
 func (c *ControlPlane) StopAPIServer(t testing.TB) {
 	t.Helper()
 	c.instance.must(t, "stop", c.instance.name, "apiserver")
@@ -177,4 +196,26 @@ func (c *ControlPlane) StopAPIServer(t testing.TB) {
 func (c *ControlPlane) StartAPIServer(t testing.TB) {
 	t.Helper()
 	c.instance.must(t, "start", c.instance.name)
+}
+
+// PauseEtcd stops etcd in its tracks: requests to the API server hang until ResumeEtcd.
+func (c *ControlPlane) PauseEtcd(t testing.TB) { t.Helper(); c.signalEtcd(t, syscall.SIGSTOP) }
+
+// ResumeEtcd lets it go on.
+func (c *ControlPlane) ResumeEtcd(t testing.TB) { t.Helper(); c.signalEtcd(t, syscall.SIGCONT) }
+
+func (c *ControlPlane) signalEtcd(t testing.TB, signal syscall.Signal) {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(c.dir, "etcd.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, _, _ := strings.Cut(string(content), " ")
+	pid, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatalf("etcd.pid: %v", err)
+	}
+	if err := syscall.Kill(pid, signal); err != nil {
+		t.Fatalf("signal etcd: %v", err)
+	}
 }

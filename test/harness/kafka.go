@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Kafka is a running Kafka cluster.
@@ -25,8 +26,9 @@ type Kafka struct {
 	TLSBootstrap  []string
 	TLSDir        string
 
-	// Proxy is what clients of the plain listener go through if the options asked for it.
+	// Proxy or Wire is what clients of the plain listener go through if the options asked for it.
 	Proxy *Proxy
+	Wire  *Wire
 
 	instance *instance // nil for a shared cluster
 }
@@ -51,6 +53,7 @@ type KafkaOptions struct {
 	VerifyTLS  bool // which demands a client certificate
 	ACL        bool // an authorizer: the plain listener may everything, the others what ACLs allow
 	Proxied    bool // one node only: all clients of the plain listener go through Kafka.Proxy
+	Wired      bool // the same, through Kafka.Wire
 }
 
 // PrivateKafka starts a cluster that this test may stop, kill and start again.
@@ -70,12 +73,17 @@ func PrivateKafka(t testing.TB, options KafkaOptions) *Kafka {
 	if options.ThreeNodes {
 		k.Nodes = 3
 	}
-	if options.Proxied {
-		if options.ThreeNodes {
-			t.Fatal("a proxied Kafka has one node")
+	var advertised string
+	if options.Proxied || options.Wired {
+		if options.ThreeNodes || options.Proxied && options.Wired {
+			t.Fatal("a proxied Kafka has one node and one proxy")
 		}
-		k.Proxy = NewProxy(t, "")
-		_, port, _ := net.SplitHostPort(k.Proxy.Addr())
+		advertised = freeAddress(t)
+		if options.Proxied {
+			k.Proxy = NewProxy(t, "")
+			advertised = k.Proxy.Addr()
+		}
+		_, port, _ := net.SplitHostPort(advertised)
 		arguments = append(arguments, "ADVERTISED="+port)
 	}
 	values := i.startFor(t, arguments...)
@@ -85,6 +93,10 @@ func PrivateKafka(t testing.TB, options KafkaOptions) *Kafka {
 	if k.Proxy != nil {
 		k.Proxy.SetTarget(k.Bootstrap[0])
 		k.Bootstrap = []string{k.Proxy.Addr()}
+	}
+	if options.Wired {
+		k.Wire = NewWire(t, advertised, k.Bootstrap[0])
+		k.Bootstrap = []string{advertised}
 	}
 	return k
 }
@@ -139,6 +151,11 @@ func (k *Kafka) Client(t testing.TB, options ...kgo.Opt) *kgo.Client {
 func (k *Kafka) Admin(t testing.TB) *kadm.Client {
 	t.Helper()
 	return kadm.NewClient(k.Client(t))
+}
+
+// Login is what a client of the SASL listener needs.
+func (k *Kafka) Login() kgo.Opt {
+	return kgo.SASL(scram.Auth{User: k.User, Pass: k.Password}.AsSha512Mechanism())
 }
 
 // NewTopicPrefix is a prefix for topic names of this test; topics with it are deleted with the test.

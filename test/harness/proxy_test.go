@@ -135,6 +135,17 @@ func TestRecorder(t *testing.T) {
 	send(http.MethodGet, "/api/queues/%2F/a%2Fb?page=1")
 	send(http.MethodPut, "/api/queues/%2F/q")
 
+	r.Disturb(func(target http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				target.ServeHTTP(w, r)
+			}
+		})
+	})
+	send(http.MethodGet, "/api/passed-on")
+	send(http.MethodPut, "/api/swallowed")
+	r.Disturb(nil)
+
 	var got []string
 	for _, request := range r.Requests(since) {
 		got = append(got, request.Method+" "+request.Path)
@@ -142,13 +153,13 @@ func TestRecorder(t *testing.T) {
 			t.Errorf("status %d", request.Status)
 		}
 	}
-	if diff := cmp.Diff([]string{"GET /api/queues/%2F/a%2Fb?page=1", "PUT /api/queues/%2F/q"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"GET /api/queues/%2F/a%2Fb?page=1", "PUT /api/queues/%2F/q", "GET /api/passed-on"}, got); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
 	if writes := r.Writes(since); len(writes) != 1 || writes[0].Method != http.MethodPut {
 		t.Errorf("writes: %v", writes)
 	}
-	if diff := cmp.Diff([]string{"/api/overview", "/api/queues/%2F/a%2Fb?page=1", "/api/queues/%2F/q"}, paths); diff != "" {
+	if diff := cmp.Diff([]string{"/api/overview", "/api/queues/%2F/a%2Fb?page=1", "/api/queues/%2F/q", "/api/passed-on"}, paths); diff != "" {
 		t.Errorf("what the target saw (-want +got):\n%s", diff)
 	}
 }

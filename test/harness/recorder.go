@@ -25,8 +25,10 @@ func (r Request) Write() bool { return r.Method != http.MethodGet && r.Method !=
 type Recorder struct {
 	URL string // instead of the target's
 
-	mu       sync.Mutex
-	requests []Request
+	mu        sync.Mutex
+	requests  []Request
+	disturbed http.Handler // nil: nothing is disturbed
+	target    http.Handler // notes what it answers
 }
 
 // NewRecorder starts a recorder in front of target (http://host:port). It ends with the test.
@@ -45,7 +47,7 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 		},
 		Transport: transport,
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		seen := Request{Method: request.Method, Path: request.URL.RequestURI(), Time: time.Now()}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		proxy.ServeHTTP(status, request)
@@ -53,11 +55,31 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.requests = append(r.requests, seen)
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.mu.Lock()
+		handler := r.target
+		if r.disturbed != nil {
+			handler = r.disturbed
+		}
+		r.mu.Unlock()
+		handler.ServeHTTP(w, request)
 	}))
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(server.Close)
 	r.URL = server.URL
 	return r
+}
+
+// Disturb puts something between the client and the target from the next request on; nil takes it away. Only what it
+// passes on is noted, and as the target answered it.
+func (r *Recorder) Disturb(with func(target http.Handler) http.Handler) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.disturbed = nil
+	if with != nil {
+		r.disturbed = with(r.target)
+	}
 }
 
 // Requests are those that arrived at or after a moment and have been answered, by time of the answer.
