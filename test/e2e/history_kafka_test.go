@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -74,7 +76,13 @@ func newKafkaWorld(h *history, one, three *harness.Kafka) world {
 		must(h.t, err)
 		must(h.t, answer.Err)
 	}
-	w.foreign = w.look(one)
+	for _, cluster := range []*harness.Kafka{one, three} {
+		within(h.t, soon, "the foreign topic to be there", func(context.Context) (bool, string) {
+			w.foreign = w.look(one)
+			now := w.look(cluster)
+			return len(now) == 1 && len(w.foreign) == 1, fmt.Sprint(now)
+		})
+	}
 	return w
 }
 
@@ -181,13 +189,23 @@ func (w *kafkaWorld) departed(slot int, object v1alpha1.Object) {
 	}
 }
 
-// look reads the topics of this history.
-func (w *kafkaWorld) look(cluster *harness.Kafka) map[string]topicState {
+// look reads the topics of this history. One that goes or comes meanwhile has
+// the reading begin again.
+func (w *kafkaWorld) look(cluster *harness.Kafka) (out map[string]topicState) {
 	w.h.t.Helper()
-	admin := w.admins[cluster]
-	ctx := w.h.t.Context()
+	within(w.h.t, soon, "the topics to be readable", func(ctx context.Context) (bool, string) {
+		var err error
+		out, err = w.read(ctx, w.admins[cluster])
+		return err == nil, fmt.Sprint(err)
+	})
+	return out
+}
+
+func (w *kafkaWorld) read(ctx context.Context, admin *kadm.Client) (map[string]topicState, error) {
 	details, err := admin.ListTopics(ctx)
-	must(w.h.t, err)
+	if err != nil {
+		return nil, err
+	}
 	out := map[string]topicState{}
 	var names []string
 	for name, detail := range details {
@@ -197,10 +215,12 @@ func (w *kafkaWorld) look(cluster *harness.Kafka) map[string]topicState {
 		}
 	}
 	if len(names) == 0 {
-		return out
+		return out, nil
 	}
 	resources, err := admin.DescribeTopicConfigs(ctx, names...)
-	must(w.h.t, err)
+	if err != nil {
+		return nil, err
+	}
 	for _, resource := range resources {
 		for _, config := range resource.Configs {
 			if config.Source == kmsg.ConfigSourceDynamicTopicConfig {
@@ -209,17 +229,22 @@ func (w *kafkaWorld) look(cluster *harness.Kafka) map[string]topicState {
 		}
 	}
 	start, err := admin.ListStartOffsets(ctx, names...)
-	must(w.h.t, err)
+	if err != nil {
+		return nil, err
+	}
 	end, err := admin.ListEndOffsets(ctx, names...)
-	must(w.h.t, err)
+	if err != nil {
+		return nil, err
+	}
 	end.Each(func(last kadm.ListedOffset) {
-		if first, ok := start.Lookup(last.Topic, last.Partition); ok && last.Err == nil && first.Err == nil {
+		first, _ := start.Lookup(last.Topic, last.Partition)
+		if err = errors.Join(err, last.Err, first.Err); err == nil {
 			state := out[last.Topic]
 			state.Records += int(last.Offset - first.Offset)
 			out[last.Topic] = state
 		}
 	})
-	return out
+	return out, err
 }
 
 // of finds a topic that is there by hand of a declaration.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -26,6 +27,7 @@ const (
 	slotTwin
 	slotOtherTwin
 	slotBinding
+	slotFeed      // of one exchange by the other
 	slotSide      // a second virtual host
 	slotInside    // an exchange in it
 	rabbitSlots   = iota
@@ -68,7 +70,13 @@ type rabbitWorld struct {
 	hands  int
 }
 
+// opening is held while a history makes its virtual hosts: a broker takes long
+// to make several at a time.
+var opening sync.Mutex
+
 func newRabbitWorld(h *history, here, there *harness.RabbitMQ) world {
+	opening.Lock()
+	defer opening.Unlock()
 	w := &rabbitWorld{
 		h: h, seen: map[string]origin{}, messages: map[string]bounds{},
 		retained: map[string]bool{}, kept: map[string]bool{}, byHand: map[string]bool{},
@@ -168,10 +176,10 @@ func (w *rabbitWorld) build(slot int, e event) v1alpha1.Object {
 			q.Spec.Bindings[0].RoutingKeys[1] = q.Name
 		}
 		return q
-	case slotBinding:
+	case slotBinding, slotFeed:
 		b := binding(name+"binding", c, "orders", "work", key, "binding")
-		if e.Variant%2 == 0 {
-			b.Spec.Destination, b.Spec.DestinationType = "audit", v1alpha1.DestinationExchange
+		if slot == slotFeed {
+			b.Name, b.Spec.Destination, b.Spec.DestinationType = name+"feed", "audit", v1alpha1.DestinationExchange
 		}
 		b.Spec.DeletionPolicy, b.Spec.Policies = deletion, policies
 		return b

@@ -85,6 +85,7 @@ func (h *history) concede() {
 // to the API server.
 func (h *history) idles() {
 	h.t.Helper()
+	h.barrier() // one more: whether dead letters wait is asked before a sweep, and told after it
 	for range 10 {
 		h.world.writes()
 		before := h.objectVersions()

@@ -27,7 +27,7 @@ import (
 // fails is made shorter by hand, since a run takes half a minute.
 
 // lanes are the histories that one controller goes through at a time.
-const lanes = 4
+const lanes = 3
 
 func TestHistoriesRabbitMQ(t *testing.T) {
 	t.Parallel()
