@@ -59,6 +59,8 @@ type world interface {
 	// applied and departed note what is declared from now on, and what no longer.
 	applied(slot int, object v1alpha1.Object)
 	departed(slot int, object v1alpha1.Object)
+	// probe makes a declaration that asks for nothing.
+	probe() v1alpha1.Object
 	// needs lists the slots that a declaration depends on.
 	needs(object v1alpha1.Object) []int
 	// hand is somebody else's change, fill messages that come, drain those of a
@@ -203,6 +205,12 @@ func (h *history) end() {
 			h.ready(soon, h.connection)
 			return
 		}
+		// What is under way to the old cluster ends; a status in the same lane
+		// tells that it has.
+		probe := h.world.probe()
+		h.create(probe)
+		h.reaches(soon, probe, metav1.ConditionFalse, v1alpha1.ReasonClusterChanged)
+		h.remove(probe)
 		h.world.moved()
 		message := h.stalled(soon, h.connection, v1alpha1.ReasonClusterChanged)
 		_, rest, _ := strings.Cut(message, v1alpha1.AnnotationAcceptCluster+": ")
@@ -253,9 +261,7 @@ func (h *history) kill() bool {
 	}
 	h.note("the controller is killed")
 	h.asleep = true
-	h.troupe.counts.Lock()
 	h.troupe.kills++
-	h.troupe.counts.Unlock()
 	h.controller.Kill()
 	return true
 }

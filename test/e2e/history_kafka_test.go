@@ -140,6 +140,12 @@ func (w *kafkaWorld) build(slot int, e event) v1alpha1.Object {
 	return t
 }
 
+func (w *kafkaWorld) probe() v1alpha1.Object {
+	t := topic(w.prefix+"probe", w.h.name, 1)
+	t.Name, t.Spec.Suspend = w.h.name+"-probe", true
+	return t
+}
+
 func (w *kafkaWorld) needs(v1alpha1.Object) []int { return nil }
 
 func (w *kafkaWorld) claim(object v1alpha1.Object) map[string]*topology.Topic {
@@ -321,9 +327,9 @@ func (w *kafkaWorld) drain(slot int) string {
 func (w *kafkaWorld) unblock(int) {}
 
 func (w *kafkaWorld) writes() (all []string, sure bool) {
-	w.h.troupe.counts.Lock()
+	w.h.troupe.killing.Lock() // nobody answers while it is dead
+	defer w.h.troupe.killing.Unlock()
 	kills := w.h.troupe.kills
-	w.h.troupe.counts.Unlock()
 	connection := fmt.Sprintf(`connection="KafkaConnection %s/%s"`, w.h.namespace, w.h.name)
 	total := 0
 	for _, operation := range []string{"CreateTopics", "DeleteTopics", "CreatePartitions", "IncrementalAlterConfigs", "AlterPartitionAssignments"} {

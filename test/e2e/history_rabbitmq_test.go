@@ -195,6 +195,12 @@ func (w *rabbitWorld) build(slot int, e event) v1alpha1.Object {
 	}
 }
 
+func (w *rabbitWorld) probe() v1alpha1.Object {
+	x := exchange(w.h.name+"-probe", w.h.name, "direct")
+	x.Spec.Suspend = true
+	return x
+}
+
 func (w *rabbitWorld) needs(object v1alpha1.Object) (slots []int) {
 	bound := func(all []v1alpha1.BindingSource) []int {
 		if len(all) > 0 {

@@ -154,10 +154,6 @@ func (s *stage) everything() iter.Seq[client.Object] {
 	}
 }
 
-// curtain ends a history, for the next one in its namespace.
-func (h *history) curtain() {
-	h.remove(h.connection)
-	for _, d := range h.declared {
-		h.remove(d.object)
-	}
-}
+// curtain ends a history, for the next one in its namespace. Its declarations
+// stay: so many deletions would look like an accident.
+func (h *history) curtain() { h.remove(h.connection) }

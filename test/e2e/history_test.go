@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,8 +27,13 @@ import (
 // WARRENER_HISTORY_LENGTH=<n> only what happens first in it: a history that
 // fails is made shorter by hand, since a run takes half a minute.
 
-// lanes are the histories that one controller goes through at a time.
-const lanes = 3
+const (
+	// lanes are the histories that one controller goes through at a time.
+	lanes = 3
+	// longest is how many a controller goes through: many deletions in a few
+	// minutes look like an accident.
+	longest = 9
+)
 
 func TestHistoriesRabbitMQ(t *testing.T) {
 	t.Parallel()
@@ -54,7 +60,13 @@ func TestHistoriesRabbitMQ(t *testing.T) {
 func TestHistoriesKafka(t *testing.T) {
 	t.Parallel()
 	one, three := harness.SharedKafka(t), harness.SharedKafka3(t)
-	playAll(t, historySeeds(t), func(h *history) world { return newKafkaWorld(h, one, three) })
+	newWorld := func(h *history) world { return newKafkaWorld(h, one, three) }
+	seeds := historySeeds(t)
+	var group sync.WaitGroup
+	for part := range slices.Chunk(seeds, (len(seeds)+2)/3) {
+		group.Go(func() { playAll(t, part, newWorld) })
+	}
+	group.Wait()
 }
 
 // historySeeds are the seeds of the histories to play.
@@ -81,15 +93,21 @@ func historySeeds(t *testing.T) []uint64 {
 // is felt by all of them.
 type troupe struct {
 	*stage
-	// killing is held by the history that has killed the controller.
+	// killing is held by the history that has killed the controller, and guards
+	// the number of kills.
 	killing sync.Mutex
-	// kills so far.
-	kills  int
-	counts sync.Mutex
+	kills   int
 }
 
-// playAll plays histories, several at a time, each with a world of its own.
+// playAll plays histories, each with a world of its own.
 func playAll(t *testing.T, seeds []uint64, newWorld func(*history) world) {
+	for part := range slices.Chunk(seeds, longest) {
+		playSome(t, part, newWorld)
+	}
+}
+
+// playSome plays histories, several at a time, with a controller for all.
+func playSome(t *testing.T, seeds []uint64, newWorld func(*history) world) {
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
 	all := &troupe{stage: &stage{t: t, plane: plane, home: plane.NewNamespace(t), client: newClient(t, plane.Config)}}
