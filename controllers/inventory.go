@@ -80,6 +80,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 			continue // an inventory holds for the cluster in it and for no other
 		}
 		object.Holder = s.holder
+		dropIfRestored(object)
 		if err := s.update(ctx, object); err != nil {
 			return nil, departures, err
 		}
@@ -103,6 +104,14 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 		s.shards = append(s.shards, sh)
 	}
 	return inventory, departures, nil
+}
+
+// dropIfRestored empties an inventory that somebody restored from a backup: what
+// it names may belong to others by now, or to resources of before.
+func dropIfRestored(object *v1alpha1.BrokerInventory) {
+	if uid := string(object.UID); object.OwnUID != uid {
+		object.Entries, object.OwnUID = nil, uid
+	}
 }
 
 // Write implements engine.Store.
@@ -204,7 +213,12 @@ func (s *inventoryStore) save(ctx context.Context, object *v1alpha1.BrokerInvent
 	if err != nil {
 		return fmt.Errorf("create BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
 	}
-	return nil
+	if object.OwnUID == string(object.UID) {
+		return nil
+	}
+	// A crash before this costs nothing: the entries are ahead of the broker.
+	object.OwnUID = string(object.UID)
+	return s.update(ctx, object)
 }
 
 func (s *inventoryStore) update(ctx context.Context, object *v1alpha1.BrokerInventory) error {

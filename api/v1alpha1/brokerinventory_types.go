@@ -56,6 +56,12 @@ type BrokerInventory struct {
 	// +kubebuilder:validation:Minimum=0
 	Shards int32 `json:"shards,omitempty"`
 
+	// ownUID repeats metadata.uid. An inventory that was restored from a backup has another one: what it
+	// says may not be true any more, so it counts as lost, and nothing is deleted because of it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=128
+	OwnUID string `json:"ownUID,omitempty"`
+
 	// holder is the controller process that read the inventory last. It rewrites every shard when it
 	// does, so that whoever read it before cannot write it any more.
 	// +optional

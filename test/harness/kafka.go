@@ -162,6 +162,13 @@ func (k *Kafka) Login() kgo.Opt {
 func (k *Kafka) NewTopicPrefix(t testing.TB) string {
 	t.Helper()
 	prefix := unique(t) + "."
+	k.DeleteTopicsLater(t, prefix)
+	return prefix
+}
+
+// DeleteTopicsLater has the topics with a prefix deleted with the test.
+func (k *Kafka) DeleteTopicsLater(t testing.TB, prefix string) {
+	t.Helper()
 	admin := k.Admin(t)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
@@ -170,7 +177,6 @@ func (k *Kafka) NewTopicPrefix(t testing.TB) string {
 			t.Errorf("delete the topics %s*: %v", prefix, err)
 		}
 	})
-	return prefix
 }
 
 func deleteTopics(ctx context.Context, admin *kadm.Client, prefix string) error {
