@@ -12,12 +12,14 @@ KUBECTL ?= kubectl
 PACKAGES ?= ./...
 
 ##@ Try it
-.PHONY: demo demo-down kind-demo
+.PHONY: demo demo-down example kind-demo
 demo: ## Start everything on this machine, apply config/samples, prove it with messages. KEEP=1 leaves it running
 	@hack/demo.sh up
 demo-down: ## End what `make demo KEEP=1` left running
 	@hack/demo.sh down
-kind-demo: ## The same in a kind cluster, for machines with Docker
+example: ## Run the Node services of examples/nodejs against the demo: retries, dead letters, replay, and a verdict
+	@hack/example.sh
+kind-demo: ## The demo in a kind cluster, for machines with Docker
 	@hack/kind-demo.sh up
 
 ##@ Check it

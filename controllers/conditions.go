@@ -91,6 +91,7 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	if v.KeepOwns {
 		return *after
 	}
+	after.Operations = operationsOf(v, before.Operations, now)
 	after.Owns = nil
 	for _, id := range v.Owns {
 		if len(after.Owns) == v1alpha1.MaxOwns {
@@ -99,6 +100,24 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 		after.Owns = append(after.Owns, id.String())
 	}
 	return *after
+}
+
+// operationsOf lists what is under way. When it began is known to the status
+// alone.
+func operationsOf(v engine.Verdict, before []v1alpha1.Operation, now time.Time) []v1alpha1.Operation {
+	var out []v1alpha1.Operation
+	for _, note := range v.Operations[:min(len(v.Operations), v1alpha1.MaxOperations)] {
+		operation := v1alpha1.Operation{
+			Object: clipTo(v1alpha1.MaxOperationText, note.ID.String()), Kind: string(note.Kind), Step: note.Step, Moved: note.Moved, Left: note.Left,
+			StartedAt: metav1.NewTime(now.Truncate(time.Second)), Message: clipTo(v1alpha1.MaxOperationText, note.Message),
+		}
+		at := slices.IndexFunc(before, func(o v1alpha1.Operation) bool { return o.Object == operation.Object && o.Kind == operation.Kind })
+		if at >= 0 {
+			operation.StartedAt = before[at].StartedAt
+		}
+		out = append(out, operation)
+	}
+	return out
 }
 
 // tellDeadLetters says whether dead letters wait, and never how many: the status
@@ -136,8 +155,9 @@ func tellDeadLetters(conditions *[]metav1.Condition, v engine.Verdict, now time.
 }
 
 // clip keeps a message within what the API server accepts of a condition.
-func clip(message string) string {
-	const most = 32768
+func clip(message string) string { return clipTo(32768, message) }
+
+func clipTo(most int, message string) string {
 	if len(message) <= most {
 		return message
 	}

@@ -115,6 +115,11 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 				"changed by somebody else and put right: "+engine.Describe(ids))
 		}
 	}
+	for owner, texts := range report.Recreated {
+		if object := r.cached(owner); object != nil {
+			record(r.events, object, corev1.EventTypeWarning, v1alpha1.ReasonRecreated, "Observe", strings.Join(texts, "; "))
+		}
+	}
 	for owner, ids := range report.Adopted {
 		if object := r.cached(owner); object != nil {
 			record(r.events, object, corev1.EventTypeNormal, v1alpha1.ReasonAdopted, "Adopt",

@@ -81,6 +81,9 @@ func countPass(key topology.ConnectionKey, lane Lane, report *engine.Report, clu
 	for _, ids := range report.Corrected {
 		driftTotal.WithLabelValues(label).Add(float64(len(ids)))
 	}
+	for _, topics := range report.Recreated {
+		driftTotal.WithLabelValues(label).Add(float64(len(topics)))
+	}
 	ledgerDepth.WithLabelValues(label).Set(float64(cluster.Stats().Ledger))
 }
 

@@ -157,6 +157,7 @@ patches:
 - target: {kind: RabbitMQConnection, name: rabbitmq}
   patch: |
     - {op: replace, path: /spec/endpoint, value: "$RABBITMQ_URL"}
+    - {op: replace, path: /spec/clientEndpoints, value: ["amqp://${AMQP_URL##*@}"]}
 - target: {kind: KafkaConnection, name: kafka}
   patch: |
     - {op: replace, path: /spec/bootstrapServers, value: ["${KAFKA_BOOTSTRAP//,/'", "'}"]}

@@ -7,7 +7,7 @@
 #   kafka.sh stop NAME [--kill] [NODE]  stop all nodes or one (1, 2, 3), with --kill by SIGKILL; the data is kept
 #   kafka.sh rm NAME                    stop it and remove its data
 #
-# Options: NODES=3  three brokers           SASL=1  a listener with PLAIN and SCRAM (users warrener, other)
+# Options: NODES=3  three, in racks a, b, b  SASL=1  a listener with PLAIN and SCRAM (users warrener, other)
 #          TLS=1    a TLS listener          TLS_VERIFY=1  that demands a client certificate
 #          ADVERTISED=PORT  one node only: clients are told this port, that of a proxy in front of it
 #          ACL=1    authorizer on: the plain listener is a super user, the others need ACLs

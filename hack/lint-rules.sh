@@ -15,6 +15,8 @@ internal/plan       $MODULE/internal/engine
 internal/plan       k8s.io/apimachinery/pkg/types
 internal/engine     $MODULE/internal/rabbitmq
 internal/engine     $MODULE/internal/compile
+internal/migration  $MODULE/internal/rabbitmq
+internal/migration  $MODULE/internal/plan
 internal/rabbitmq   $MODULE/internal/kafka
 internal/rabbitmq   $MODULE/api/v1alpha1
 internal/kafka      $MODULE/internal/rabbitmq

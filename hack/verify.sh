@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # verify.sh: is everything that is generated up to date, and can it be installed?
 #
-# It regenerates code, CRDs, RBAC and docs in a copy of the checkout and compares; runs shellcheck; and has a control plane of
+# It regenerates code, CRDs, RBAC and docs in a copy of the checkout and compares; checks scripts; and has a control plane of
 # the oldest supported Kubernetes accept the CRDs, every kustomization of config/ and the samples. It changes nothing here.
 set -euo pipefail
 # shellcheck source=lib/common.sh
@@ -15,7 +15,7 @@ WORK=$(mktemp -d)
 
 verify() {
   cd "$REPOSITORY"
-  steps 5
+  steps 6
   trap 'finish $?' EXIT
   trap 'exit 130' INT TERM
   step "make generate changes nothing"
@@ -24,6 +24,8 @@ verify() {
   tidy
   step "shellcheck finds nothing"
   scripts
+  step "Node can read examples/nodejs, whose lock file names no registry"
+  javascript
   step "Kubernetes $KUBERNETES_VERSION, the oldest supported, installs the CRDs"
   kubectl=$("$HACK/controlplane.sh" get)/kubectl
   export KUBECONFIG=$RUN/$NAME/kubeconfig
@@ -76,6 +78,13 @@ scripts() {
   fi
   # SC1091: sourced files are given as arguments themselves.
   git ls-files --cached --others --exclude-standard -z '*.sh' .ci/run | xargs -0 shellcheck -x -e SC1091
+}
+
+javascript() {
+  need node "install Node 20.19 or newer"
+  git ls-files --cached --others --exclude-standard -z 'examples/*.js' | xargs -0 -n1 node --check
+  ! grep -n '"resolved"' examples/nodejs/package-lock.json ||
+    die "examples/nodejs/package-lock.json names a registry, see above: run npm install in examples/nodejs, whose .npmrc prevents it"
 }
 
 crds() {

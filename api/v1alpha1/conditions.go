@@ -98,6 +98,8 @@ const (
 	ReasonDriftCorrected = "DriftCorrected"
 	ReasonAdopted        = "Adopted"
 	ReasonDeleted        = "Deleted"
+	// ReasonRecreated is the reason of events: somebody else deleted a topic and created another of its name.
+	ReasonRecreated = "Recreated"
 	// ReasonSuspended: spec.suspend is true.
 	ReasonSuspended = "Suspended"
 )

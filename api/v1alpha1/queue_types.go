@@ -76,6 +76,47 @@ const (
 // +kubebuilder:validation:Enum=classic;quorum
 type DeadLetterQueueType string
 
+// UpdatePolicy says what happens when an argument of a queue is changed that the broker cannot change on
+// a queue that exists: nearly all of them.
+//
+// +kubebuilder:validation:Enum=Refuse;Recreate;Migrate
+type UpdatePolicy string
+
+const (
+	// UpdateRefuse leaves the queue as it is and explains.
+	UpdateRefuse UpdatePolicy = "Refuse"
+	// UpdateRecreate deletes the queue once it is empty and without consumers, and creates it anew.
+	UpdateRecreate UpdatePolicy = "Recreate"
+	// UpdateMigrate replaces the queue while it is in use, without losing a message.
+	UpdateMigrate UpdatePolicy = "Migrate"
+)
+
+// DefaultExchangePublishers says what is known of applications that publish to a queue by its name, through
+// the default exchange.
+//
+// +kubebuilder:validation:Enum=None;Paused;AcceptLoss
+type DefaultExchangePublishers string
+
+const (
+	// DefaultExchangeNone says that nobody publishes so.
+	DefaultExchangeNone DefaultExchangePublishers = "None"
+	// DefaultExchangePaused says that whoever does pauses while the queue is migrated.
+	DefaultExchangePaused DefaultExchangePublishers = "Paused"
+	// DefaultExchangeAcceptLoss says that somebody does, and that what is published in the moment of the replacement may be lost.
+	DefaultExchangeAcceptLoss DefaultExchangePublishers = "AcceptLoss"
+)
+
+// QueueMigration is what updatePolicy: Migrate needs to know.
+type QueueMigration struct {
+	// defaultExchangePublishers says what is known of applications that publish to the queue by its name,
+	// through the default exchange. Nothing can be put in the way of their messages: in the moment, well under
+	// a second, between the deletion of the old queue and the creation of the new one, they are lost. None:
+	// nobody does; Paused: whoever does pauses while status.operations lists the queue; AcceptLoss: that loss is
+	// accepted. It changes nothing about the migration: it is the word of somebody who has looked.
+	// +required
+	DefaultExchangePublishers DefaultExchangePublishers `json:"defaultExchangePublishers"`
+}
+
 // DeadLetter says where messages go that are rejected, expire, overflow or exceed the delivery limit.
 // By default Warrener creates the dead-letter exchange, a dead-letter queue and the binding between
 // them; objects that several queues want alike are shared, and the last of them deletes them.
@@ -176,6 +217,9 @@ func (d *DeadLetter) Creates() bool { return trueUnless(d.Create) }
 // +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || self.type != 'quorum' || !has(self.overflow) || self.overflow == 'reject-publish'",message="under retry.strategy: Tiers a quorum queue dead-letters at-least-once, which drop-head would silently turn into at-most-once: remove overflow, or write overflow: reject-publish"
 // +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || !has(self.deadLetter) || !has(self.deadLetter.strategy) || self.deadLetter.strategy == 'at-least-once'",message="under retry.strategy: Tiers, at-most-once loses what waits when the broker restarts: remove deadLetter.strategy"
 // +kubebuilder:validation:XValidation:rule="!has(self.retry) || self.retry.strategy != 'Tiers' || !has(self.deadLetter) || !(has(self.deadLetter.exchange) || has(self.deadLetter.exchangeType) || has(self.deadLetter.routingKey) || (has(self.deadLetter.create) && !self.deadLetter.create))",message="under retry.strategy: Tiers the exchanges <name>.failed and <name>.giveup decide what is retried and what goes to the dead-letter queue: remove create: false, exchange, exchangeType and routingKey from deadLetter"
+// +kubebuilder:validation:XValidation:rule="!has(self.updatePolicy) || self.updatePolicy != 'Migrate' || has(self.migration)",message="updatePolicy: Migrate cannot protect what is published to the queue through the default exchange in the moment of its replacement: write migration.defaultExchangePublishers: None if nobody does so, Paused if they pause meanwhile, or AcceptLoss"
+// +kubebuilder:validation:XValidation:rule="!has(self.migration) || (has(self.updatePolicy) && self.updatePolicy == 'Migrate')",message="migration is about updatePolicy: Migrate: remove migration, or write that policy"
+// +kubebuilder:validation:XValidation:rule="self.type != 'stream' || !has(self.updatePolicy) || self.updatePolicy != 'Migrate'",message="a stream keeps what is read, so nothing can be moved from one to another without doubling it: remove updatePolicy: Migrate, or declare another stream"
 type QueueSpec struct {
 	// connectionRef names the RabbitMQConnection. Immutable.
 	// +required
@@ -196,8 +240,8 @@ type QueueSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('[\\r\\n]')",message="a name cannot contain a line break: RabbitMQ would remove it"
 	Name string `json:"name,omitempty"`
 
-	// type of the queue: classic, quorum or stream (x-queue-type). The broker cannot change it on an
-	// existing queue.
+	// type of the queue: classic, quorum or stream (x-queue-type). The broker cannot change it on a queue
+	// that exists: updatePolicy says what happens then.
 	// +required
 	Type QueueType `json:"type"`
 
@@ -344,6 +388,20 @@ type QueueSpec struct {
 	// +optional
 	// +kubebuilder:default=DeleteIfUnused
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
+
+	// updatePolicy says what happens when something changes that the broker cannot change on a queue that
+	// exists: its type, its durability, its arguments, and with them deadLetter and retry. Refuse (the default)
+	// leaves the queue as it is and explains; Recreate deletes it once it is empty and has no consumer, creates
+	// it anew and restores its bindings, others' too; Migrate replaces it while it is in use, without losing a
+	// message. It holds for the queues that deadLetter and retry create, too. Whatever it says, a change that
+	// the broker can make needs none of it.
+	// +optional
+	// +kubebuilder:default=Refuse
+	UpdatePolicy UpdatePolicy `json:"updatePolicy,omitempty"`
+
+	// migration is what updatePolicy: Migrate needs to know, and is required with it. Default: none.
+	// +optional
+	Migration *QueueMigration `json:"migration,omitempty"`
 
 	Policies `json:",inline"`
 }

@@ -140,6 +140,7 @@ type DerivedTopic struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) > 0 && size(k) <= 249 && size(self[k]) <= 8192)",message="a config key has from 1 to 249 characters, its value at most 8192"
+	// +kubebuilder:validation:XValidation:rule="!('leader.replication.throttled.replicas' in self) && !('follower.replication.throttled.replicas' in self)",message="throttled replicas come and go with each reassignment: remove them, and write reassignment.throttleBytesPerSecond"
 	Config map[string]string `json:"config,omitempty"`
 }
 

@@ -56,6 +56,14 @@ type ObjectStatus struct {
 	// +kubebuilder:validation:MaxLength=1024
 	BrokerName string `json:"brokerName,omitempty"`
 
+	// operations lists changes that take longer than a moment, such as the migration of a queue, while they are
+	// under way. It is brought up to date at most every ten seconds. At most 16.
+	// +optional
+	// +listType=map
+	// +listMapKey=object
+	// +kubebuilder:validation:MaxItems=16
+	Operations []Operation `json:"operations,omitempty"`
+
 	// owns lists the broker objects that this object owns, such as "queue shop/order.process", for
 	// people to read. It is cut at 64 entries; the BrokerInventory holds them all.
 	// +optional
@@ -74,4 +82,46 @@ type ObjectStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	LastHandledReconcileAt string `json:"lastHandledReconcileAt,omitempty"`
+}
+
+// MaxOperations is how many entries status.operations holds, MaxOperationText how long a text in one is.
+const (
+	MaxOperations    = 16
+	MaxOperationText = 4096
+)
+
+// Operation is a change of one broker object that is under way.
+type Operation struct {
+	// object on the broker, such as "queue shop/order.process". At most 4096 characters.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	Object string `json:"object"`
+
+	// kind of the operation: Migrate, Recreate or Reassign.
+	// +required
+	// +kubebuilder:validation:MaxLength=64
+	Kind string `json:"kind"`
+
+	// step names what is being done, in one word. At most 64 characters. Default: it has not begun.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Step string `json:"step,omitempty"`
+
+	// moved counts the messages, or partitions, that are where they shall be.
+	// +optional
+	Moved int64 `json:"moved,omitempty"`
+
+	// left counts the messages, or partitions, that are not.
+	// +optional
+	Left int64 `json:"left,omitempty"`
+
+	// startedAt is when it was first seen under way.
+	// +required
+	StartedAt metav1.Time `json:"startedAt"`
+
+	// message says what is waited for, and what to do if that does not come. At most 4096 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=4096
+	Message string `json:"message,omitempty"`
 }

@@ -33,6 +33,17 @@ type ReplicaAssignment struct {
 	Replicas []int32 `json:"replicas"`
 }
 
+// Reassignment is how replicas are moved between brokers.
+type Reassignment struct {
+	// throttleBytesPerSecond bounds what each broker sends, and receives, for replicas that are moved: bytes
+	// per second, from 1024. More must be allowed than producers write, or the move never ends. Kafka has one
+	// rate a broker: topics that move at the same time share the first one's. It is taken away when the move
+	// is over or called off. Default: no bound.
+	// +optional
+	// +kubebuilder:validation:Minimum=1024
+	ThrottleBytesPerSecond *int64 `json:"throttleBytesPerSecond,omitempty"`
+}
+
 // PartitionGrowth says when partitions may be added to a topic that exists.
 //
 // +kubebuilder:validation:Enum=WhenEmpty;Always;Never
@@ -82,15 +93,16 @@ type TopicSpec struct {
 	PartitionGrowth PartitionGrowth `json:"partitionGrowth,omitempty"`
 
 	// replicationFactor is the number of replicas of each partition (default.replication.factor), from 1
-	// to 32767; not more than there are brokers. Not together with assignments. Default: the broker's at
-	// creation, then not looked at.
+	// to 32767; not more than there are brokers. A change moves replicas: see reassignment. Not together
+	// with assignments. Default: the broker's at creation, then not looked at.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=32767
 	ReplicationFactor *int16 `json:"replicationFactor,omitempty"`
 
-	// assignments place each partition on brokers, one entry a partition, in order from partition 0. Not
-	// together with replicationFactor. At most 1000. Default: the brokers choose.
+	// assignments place each partition on brokers, one entry a partition, in order from partition 0. A change
+	// moves replicas: see reassignment. Not together with replicationFactor. At most 1000. Default: the
+	// brokers choose.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
@@ -98,13 +110,20 @@ type TopicSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(a, size(a.replicas) == size(self[0].replicas))",message="write the same number of replicas for every partition"
 	Assignments []ReplicaAssignment `json:"assignments,omitempty"`
 
+	// reassignment says how replicas are moved when replicationFactor or assignments change. Default:
+	// without a throttle.
+	// +optional
+	Reassignment *Reassignment `json:"reassignment,omitempty"`
+
 	// config are the topic's own configs, as strings in Kafka's spelling, such as retention.ms: "604800000".
 	// A key that stands here is kept at its value; one that is removed here is unset on the topic; one
-	// that never stood here is not looked at. At most 128 keys of at most 249 characters, values of at
+	// that never stood here is not looked at. Throttles of replication do not belong here: see reassignment.
+	// At most 128 keys of at most 249 characters, values of at
 	// most 8192. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=128
 	// +kubebuilder:validation:XValidation:rule="self.all(k, size(k) > 0 && size(k) <= 249 && size(self[k]) <= 8192)",message="a config key has from 1 to 249 characters, its value at most 8192"
+	// +kubebuilder:validation:XValidation:rule="!('leader.replication.throttled.replicas' in self) && !('follower.replication.throttled.replicas' in self)",message="throttled replicas come and go with each reassignment: remove them, and write reassignment.throttleBytesPerSecond"
 	Config map[string]string `json:"config,omitempty"`
 
 	// retry creates topics for retries, one for each delay, and one for dead letters; {} creates the latter

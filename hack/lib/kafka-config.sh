@@ -75,6 +75,8 @@ share.coordinator.state.topic.replication.factor=$NODES
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=5
 CONF
+    # Two racks, of which one has two brokers: who ignores them is found out.
+    [ "$NODES" = 1 ] || echo "broker.rack=$(if [ "$i" = 1 ]; then echo a; else echo b; fi)"
     [ -z "${SASL:-}" ] || cat <<CONF
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasl.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_warrener="warrener-secret" user_other="other-secret";

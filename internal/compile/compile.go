@@ -89,6 +89,7 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		d.problem("kind", "%s is not a kind that declares something on a broker", quote(obj.KindName()))
 	}
 	claim.Policy.PartitionGrowth = d.partitionGrowth
+	claim.Policy.Update = d.update
 	claim.DeadLetters = d.deadLetters
 	claim.Warnings = d.warnings
 	claim.Want = d.wants

@@ -176,6 +176,11 @@ func TestWants(t *testing.T) {
 				Name: "order_events", Partitions: 12, ReplicationFactor: 3, Config: map[string]string{"retention.ms": "604800000"},
 			})},
 		},
+		"TopicThrottle": {
+			reason:   "the throttle goes along",
+			manifest: manifest("Topic", "t", "replicationFactor: 2, reassignment: {throttleBytesPerSecond: 10485760}"),
+			want:     []topology.Want{own(&topology.Topic{Name: "t", ReplicationFactor: 2, Throttle: 10485760})},
+		},
 		"TopicAssignments": {
 			reason:   "assignments say how many partitions there are; the factor stays undeclared, or every difference would be told twice",
 			manifest: manifest("Topic", "t", "assignments: [{replicas: [1, 2]}, {replicas: [2, 3]}]"),
@@ -218,7 +223,7 @@ func TestOwnerAndPolicy(t *testing.T) {
 		},
 		Connection: topology.ConnectionKey{Kind: "RabbitMQConnection", Namespace: "messaging", Name: "rabbitmq"},
 		Want:       []topology.Want{own(&topology.Queue{VirtualHost: "/", Name: "q", Type: "classic", Durable: true, Arguments: topology.Arguments{}})},
-		Policy:     topology.Policy{Deletion: topology.Delete, Adoption: topology.AdoptNever, Drift: topology.DriftReport, HandOverTo: "billing/q"},
+		Policy:     topology.Policy{Deletion: topology.Delete, Adoption: topology.AdoptNever, Drift: topology.DriftReport, Update: topology.UpdateRefuse, HandOverTo: "billing/q"},
 		Suspended:  true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -228,7 +233,8 @@ func TestOwnerAndPolicy(t *testing.T) {
 
 func TestPolicyDefaults(t *testing.T) {
 	common := topology.Policy{Deletion: topology.DeleteIfUnused, Adoption: topology.AdoptIfIdentical, Drift: topology.DriftCorrect}
-	retain, grows := common, common
+	retain, grows, refuses := common, common, common
+	refuses.Update = topology.UpdateRefuse
 	retain.Deletion = topology.Retain
 	grows.PartitionGrowth = topology.GrowWhenEmpty
 	cases := map[string]struct {
@@ -237,7 +243,7 @@ func TestPolicyDefaults(t *testing.T) {
 		connection       string
 	}{
 		"VirtualHost": {"a virtual host holds everything of a team, so it stays", manifest("VirtualHost", "a", ""), retain, "RabbitMQConnection"},
-		"Queue":       {"a queue goes if it is unused", manifest("Queue", "a", "type: classic"), common, "RabbitMQConnection"},
+		"Queue":       {"a queue goes if it is unused, and is not replaced", manifest("Queue", "a", "type: classic"), refuses, "RabbitMQConnection"},
 		"Topic":       {"a topic grows while it is empty", manifest("Topic", "a", ""), grows, "KafkaConnection"},
 	}
 	for name, tc := range cases {

@@ -2,6 +2,7 @@ package compile
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -29,8 +30,8 @@ type QueueContract struct {
 	Queue topology.Queue
 	// Exchanges that spec.bindings take messages from, sorted.
 	Exchanges []string
-	// DeadLetterQueue is "" if Warrener creates none.
-	DeadLetterQueue string
+	// DeadLetterQueue, likewise; nil if Warrener creates none.
+	DeadLetterQueue *topology.Queue
 	// Retry is nil if messages are not tried again.
 	Retry *Retry
 	// Prefetch that is recommended; 0 if none is.
@@ -68,14 +69,15 @@ func ContractOf(obj v1alpha1.Object, conn ConnectionDefaults) *Contract {
 
 func queueContract(q *v1alpha1.Queue, conn ConnectionDefaults) *QueueContract {
 	claim := Claim(q, conn)
-	c := &QueueContract{DeadLetterQueue: claim.DeadLetters.Name, Retry: RetryOf(q)}
+	c := &QueueContract{Retry: RetryOf(q)}
 	for _, want := range claim.Want {
-		if queue, ok := want.Resource.(*topology.Queue); ok && queue.Name == q.BrokerName() {
-			c.Queue = *queue
-			c.Queue.Arguments = topology.Arguments{"x-queue-type": queue.Type}
-			for key, value := range queue.Arguments {
-				c.Queue.Arguments[key] = value
-			}
+		queue, ok := want.Resource.(*topology.Queue)
+		if ok && queue.Name == q.BrokerName() {
+			c.Queue = asClientsDeclare(queue)
+		}
+		if ok && queue.ID() == claim.DeadLetters {
+			dead := asClientsDeclare(queue)
+			c.DeadLetterQueue = &dead
 		}
 	}
 	for i := range q.Spec.Bindings {
@@ -87,6 +89,14 @@ func queueContract(q *v1alpha1.Queue, conn ConnectionDefaults) *QueueContract {
 		c.Prefetch = int(*consumer.Prefetch)
 	}
 	return c
+}
+
+// asClientsDeclare is a queue with its type among the arguments.
+func asClientsDeclare(queue *topology.Queue) topology.Queue {
+	out := *queue
+	out.Arguments = topology.Arguments{"x-queue-type": queue.Type}
+	maps.Copy(out.Arguments, queue.Arguments)
+	return out
 }
 
 func topicContract(t *v1alpha1.Topic) *TopicContract {

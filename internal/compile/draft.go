@@ -15,6 +15,7 @@ type draft struct {
 	// version of the broker; "" if it is not known.
 	version         string
 	partitionGrowth topology.PartitionGrowth
+	update          topology.UpdatePolicy
 
 	wants    []topology.Want
 	ids      map[topology.ID]struct{}

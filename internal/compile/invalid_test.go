@@ -183,12 +183,36 @@ func TestInvalid(t *testing.T) {
 				`spec.partitionGrowth: "Sometimes" is not a value of this field: write WhenEmpty, Always or Never`,
 			},
 		},
+		"UpdatePolicy": {
+			reason:   "nor is a misspelt one about replacing a queue",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: migrate"),
+			want:     []string{`spec.updatePolicy: "migrate" is not a value of this field: write Refuse, Recreate or Migrate`},
+		},
+		"MigrateWithoutConsent": {
+			reason:   "no migration without a word about the messages that it cannot protect",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: Migrate"),
+			want:     []string{"spec.migration.defaultExchangePublishers: is required by updatePolicy: Migrate, which cannot protect what is published through the default exchange: write None, Paused or AcceptLoss"},
+		},
+		"MigrateWithOddConsent": {
+			reason:   "a word that is none",
+			manifest: manifest("Queue", "q", "type: classic, updatePolicy: Migrate, migration: {defaultExchangePublishers: maybe}"),
+			want:     []string{`spec.migration.defaultExchangePublishers: "maybe" is not a value of this field: write None, Paused or AcceptLoss`},
+		},
 		"TopicNumbers": {
 			reason:   "0 is not the absence of a number",
 			manifest: manifest("Topic", "t", "partitions: 0, replicationFactor: 0"),
 			want: []string{
 				"spec.partitions: 0 partitions cannot hold a message: write at least 1, or leave it out for the broker's default",
 				"spec.replicationFactor: 0 replicas cannot hold a message: write at least 1, or leave it out for the broker's default",
+			},
+		},
+		"TopicThrottle": {
+			reason:   "a throttle is the reassignment's, and a rate that moves nothing is none",
+			manifest: manifest("Topic", "t", `partitions: 1, reassignment: {throttleBytesPerSecond: 0}, config: {leader.replication.throttled.replicas: "*"}, retry: {deadLetter: {config: {follower.replication.throttled.replicas: "0:1"}}}`),
+			want: []string{
+				"spec.reassignment.throttleBytesPerSecond: 0 bytes per second move nothing: write at least 1024, or leave it out for no throttle",
+				"spec.config: leader.replication.throttled.replicas comes and goes with each reassignment: remove it, and write spec.reassignment.throttleBytesPerSecond",
+				"spec.retry.deadLetter.config: follower.replication.throttled.replicas comes and goes with each reassignment: remove it, and write spec.reassignment.throttleBytesPerSecond",
 			},
 		},
 		"TopicAssignments": {
@@ -243,10 +267,18 @@ func TestTopicNames(t *testing.T) {
 }
 
 func TestWarnings(t *testing.T) {
+	const tiers = "retry: {strategy: Tiers, maxRetries: 3, backoff: {initial: 1s}}, "
 	cases := map[string]struct {
-		reason, spec string
-		want         []string
+		reason, version, spec string
+		want                  []string
 	}{
+		"CyclesBefore4": {
+			reason: "the cycle detection of 3.10 drops what was rejected, died otherwise and is rejected again", version: "3.10.8",
+			spec: tiers + "maxLength: 10",
+			want: []string{"spec.retry: RabbitMQ 3.10.8 may lose a message that is rejected, then expires, overflows or exceeds the delivery limit on its way back, and is rejected again: upgrade to 4.0 or later, write maxRetries: 2, or remove messageTTL, maxLength, maxLengthBytes and deliveryLimit"},
+		},
+		"NoCyclesFrom4":        {reason: "4.0 tells why a message died last", version: "4.0.5", spec: tiers + "maxLength: 10"},
+		"NothingDiesOtherwise": {reason: "rejections alone are safe on 3.10 too", version: "3.10.8", spec: strings.TrimSuffix(tiers, ", ")},
 		"UnknownArgument": {
 			reason: "tutorials use x-max-retries; no broker does",
 			spec:   "arguments: {x-max-retries: 5}",
@@ -272,7 +304,9 @@ func TestWarnings(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			claim := Claim(parse(t, manifest("Queue", "q", "type: classic, "+tc.spec)), shop)
+			connection := shop
+			connection.Version = tc.version
+			claim := Claim(parse(t, manifest("Queue", "q", "type: classic, "+tc.spec)), connection)
 			if claim.Invalid != nil {
 				t.Fatalf("%s: invalid: %v", tc.reason, claim.Invalid)
 			}

@@ -1,6 +1,7 @@
 package compile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ func queue(q *v1alpha1.Queue, d *draft) {
 	d.ownName(nameField(spec.Name), q.BrokerName())
 	oneOf(d, "spec.type", spec.Type, queueTypes...)
 
+	d.updatePolicy(spec)
 	args := d.queueFields(spec)
 	wanted := &topology.Queue{
 		VirtualHost: d.virtualHost,
@@ -44,6 +46,22 @@ func queue(q *v1alpha1.Queue, d *draft) {
 	for i := range spec.Bindings {
 		d.bindings(index("spec.bindings", i), &spec.Bindings[i], topology.DestinationQueue, q.BrokerName())
 	}
+}
+
+// updatePolicy also makes sure of the consent that a migration needs: nobody may
+// lose messages for a line that is missing.
+func (d *draft) updatePolicy(spec *v1alpha1.QueueSpec) {
+	d.update = topology.UpdatePolicy(cmp.Or(spec.UpdatePolicy, v1alpha1.UpdateRefuse))
+	oneOf(d, "spec.updatePolicy", d.update, topology.UpdateRefuse, topology.UpdateRecreate, topology.UpdateMigrate)
+	if d.update != topology.UpdateMigrate {
+		return
+	}
+	const path = "spec.migration.defaultExchangePublishers"
+	if spec.Migration == nil {
+		d.problem(path, "is required by updatePolicy: Migrate, which cannot protect what is published through the default exchange: write None, Paused or AcceptLoss")
+		return
+	}
+	oneOf(d, path, spec.Migration.DefaultExchangePublishers, v1alpha1.DefaultExchangeNone, v1alpha1.DefaultExchangePaused, v1alpha1.DefaultExchangeAcceptLoss)
 }
 
 // queueFields turns the fields of a queue into its arguments.

@@ -50,6 +50,7 @@ func (d *draft) tiers(q *v1alpha1.Queue, r *Retry, args topology.Arguments) []to
 	}
 	fanout, direct, headers := string(v1alpha1.ExchangeTypeFanout), string(v1alpha1.ExchangeTypeDirect), string(v1alpha1.ExchangeTypeHeaders)
 
+	d.warnOfCycles(q, len(r.Steps))
 	dead := d.deadLetterQueue(q)
 	add(dead)
 	exchange(x.GiveUp, fanout, "")
@@ -87,7 +88,8 @@ func (d *draft) tiers(q *v1alpha1.Queue, r *Retry, args topology.Arguments) []to
 
 // deathHeader is the header that says why a message died last. Brokers before
 // 4.0 do not set it; why it died first is the same there but for a message that
-// was rejected and expires later: it goes through the tiers, and ends dead.
+// was rejected and expires later: it goes on through the tiers; see
+// warnOfCycles.
 func (d *draft) deathHeader() string {
 	if atLeast(d.version, 4, 0) {
 		return "x-last-death-reason"
@@ -170,4 +172,17 @@ func (d *draft) native(q *v1alpha1.Queue, args topology.Arguments) []topology.ID
 		args[argDeliveryLimit] = retries
 	}
 	return before
+}
+
+// warnOfCycles warns of brokers before 4.0, whose cycle detection reads x-death
+// in the wrong order: it drops a message that was rejected, dies otherwise on
+// its way back, and is rejected again, from the third retry on.
+func (d *draft) warnOfCycles(q *v1alpha1.Queue, retries int) {
+	spec := &q.Spec
+	diesOtherwise := spec.MessageTTL != nil || spec.MaxLength != nil || spec.MaxLengthBytes != nil || spec.DeliveryLimit != nil
+	if atLeast(d.version, 4, 0) || retries < 3 || !diesOtherwise {
+		return
+	}
+	d.warn(retryPath, "RabbitMQ %s may lose a message that is rejected, then expires, overflows or exceeds the delivery limit on its way back, and is rejected again: "+
+		"upgrade to 4.0 or later, write maxRetries: 2, or remove messageTTL, maxLength, maxLengthBytes and deliveryLimit", d.version)
 }

@@ -28,6 +28,12 @@ func topic(t *v1alpha1.Topic, d *draft) {
 		}
 		wanted.ReplicationFactor = *spec.ReplicationFactor
 	}
+	if r := spec.Reassignment; r != nil && r.ThrottleBytesPerSecond != nil {
+		if *r.ThrottleBytesPerSecond < 1 {
+			d.problem("spec.reassignment.throttleBytesPerSecond", "%d bytes per second move nothing: write at least 1024, or leave it out for no throttle", *r.ThrottleBytesPerSecond)
+		}
+		wanted.Throttle = *r.ThrottleBytesPerSecond
+	}
 	if len(spec.Assignments) > 0 {
 		d.assignments(spec, wanted)
 	}

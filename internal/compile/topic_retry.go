@@ -101,7 +101,7 @@ func (d *draft) topicRetry(t *v1alpha1.Topic, served *topology.Topic) {
 		d.topicName(path, name)
 		d.wantShared(&topology.Topic{
 			Name: name, Partitions: served.Partitions, ReplicationFactor: replicas,
-			Config: maps.Clone(config), Follows: served.Name,
+			Config: maps.Clone(config), Follows: served.Name, Throttle: served.Throttle,
 		})
 	}
 	retry := TopicRetryOf(t)
@@ -133,5 +133,10 @@ func (d *draft) topicRetry(t *v1alpha1.Topic, served *topology.Topic) {
 func (d *draft) configKeys(path string, config map[string]string) {
 	if slices.Contains(slices.Collect(maps.Keys(config)), "") {
 		d.problem(path, "has an empty key: write the name of a topic config, such as retention.ms")
+	}
+	for _, key := range []string{"leader.replication.throttled.replicas", "follower.replication.throttled.replicas"} {
+		if _, declared := config[key]; declared {
+			d.problem(path, "%s comes and goes with each reassignment: remove it, and write spec.reassignment.throttleBytesPerSecond", key)
+		}
 	}
 }

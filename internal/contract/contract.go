@@ -54,10 +54,11 @@ type pattern struct {
 }
 
 type deadLetter struct {
-	Exchange   *string `json:"exchange,omitempty"`
-	RoutingKey *string `json:"routingKey,omitempty"`
-	Queue      string  `json:"queue,omitempty"`
-	Topic      string  `json:"topic,omitempty"`
+	Exchange       *string            `json:"exchange,omitempty"`
+	RoutingKey     *string            `json:"routingKey,omitempty"`
+	Queue          string             `json:"queue,omitempty"`
+	QueueArguments topology.Arguments `json:"queueArguments,omitempty"`
+	Topic          string             `json:"topic,omitempty"`
 }
 
 type retry struct {
@@ -122,9 +123,11 @@ func (d *document) queue(c *compile.QueueContract) {
 	dead := deadLetter{
 		Exchange:   text(c.Queue.Arguments, "x-dead-letter-exchange"),
 		RoutingKey: text(c.Queue.Arguments, "x-dead-letter-routing-key"),
-		Queue:      c.DeadLetterQueue,
 	}
-	if dead != (deadLetter{}) {
+	if queue := c.DeadLetterQueue; queue != nil {
+		dead.Queue, dead.QueueArguments = queue.Name, queue.Arguments
+	}
+	if dead.Exchange != nil || dead.RoutingKey != nil || dead.Queue != "" {
 		d.DeadLetter = &dead
 	}
 	if c.Retry != nil {

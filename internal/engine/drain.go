@@ -15,7 +15,8 @@ const (
 	longestDrainLook = 30 * time.Second
 )
 
-// drain is one object that is declared no longer and not empty yet.
+// drain is one object that is not empty yet: it is declared no longer, or is to
+// be recreated.
 type drain struct {
 	messages int64
 	due      time.Time
@@ -30,14 +31,16 @@ func (c *Cluster) noteDraining(owners []topology.OwnerKey, p *plan.Plan) map[top
 	out := map[topology.OwnerKey][]string{}
 	noted := map[topology.ID]bool{}
 	for _, held := range p.Held {
-		if !held.Drains {
+		if !held.Drains && !held.Recreates {
 			continue
 		}
 		if !noted[held.ID] {
 			noted[held.ID] = true
 			c.look(held, now)
 		}
-		out[held.Owner] = append(out[held.Owner], c.draining[held.ID].news.told)
+		if held.Drains {
+			out[held.Owner] = append(out[held.Owner], c.draining[held.ID].news.told)
+		}
 	}
 	for id := range c.draining {
 		entry, owned := c.world.Entry(id)

@@ -24,6 +24,8 @@ type execution struct {
 	awaits map[topology.ID]topology.ID
 	// fresh entries were not on the books before this pass.
 	fresh map[topology.ID]bool
+	// topicIDs of created topics, as they were read back.
+	topicIDs map[topology.ID]string
 	// done: the broker accepted it, and it has not been read back yet.
 	done []topology.Step
 }
@@ -31,6 +33,7 @@ type execution struct {
 // run applies the waves, reads back and closes the books. An error is about the
 // connection or the store, never about one object.
 func (x *execution) run(ctx context.Context) error {
+	x.validate(ctx)
 	applyErr := x.applyWaves(ctx)
 	verifyErr := x.readBack(ctx)
 	// The books are closed whatever happened: what is known to be gone is
@@ -61,6 +64,7 @@ func (x *execution) holdBack() {
 			x.failed[step.ID] = err
 		}
 	}
+	x.holdSiblings()
 	x.fresh = map[topology.ID]bool{}
 	for _, entry := range x.plan.Record {
 		if _, known := c.world.Entry(entry.ID); !known {
@@ -294,6 +298,7 @@ func (x *execution) readBack(ctx context.Context) error {
 		c.ledger.clear(step.ID)
 	}
 	x.done = confirmed
+	x.noteTopicIDs(live)
 	return nil
 }
 
@@ -332,7 +337,7 @@ func (x *execution) closeBooks(ctx context.Context) error {
 		}
 	}
 	drop = append(drop, x.neverMade()...)
-	return x.cluster.write(ctx, x.epoch, nil, drop)
+	return x.cluster.write(ctx, x.epoch, x.identified(), drop)
 }
 
 // neverMade lists objects that this pass was to create and that were not sent to

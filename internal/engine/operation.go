@@ -79,6 +79,14 @@ func (c *Cluster) noteOperations(p *draft, x *execution, problems map[topology.O
 	return out
 }
 
+// operates tells whether something is held because of an operation on behalf of
+// the same owner.
+func operates(p *plan.Plan, held plan.Held) bool {
+	return held.Reason == plan.Migrating && slices.ContainsFunc(p.Operations, func(o topology.Operation) bool {
+		return o.ID() == held.Missing && slices.Contains(o.Owners, held.Owner)
+	})
+}
+
 func (c *Cluster) explain(problems map[topology.OwnerKey][]problem, owners []topology.OwnerKey, p problem) {
 	for _, owner := range owners {
 		problems[owner] = append(problems[owner], p)
@@ -263,8 +271,8 @@ func (c *Cluster) takeDown(ctx context.Context, a advance, progress topology.Pro
 	calledOff := c.halt(a)
 	switch {
 	case calledOff || ctx.Err() != nil:
-	case failure == nil && progress.Done:
-		return c.completeOperation(ctx, a)
+	case failure == nil && progress.Done, topology.ClassOf(failure) == topology.ClassInUse:
+		return c.closeOperation(ctx, a)
 	default:
 		c.noteAdvance(a, progress, failure)
 	}
@@ -305,9 +313,10 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 	}
 }
 
-// completeOperation strikes an operation that is done from the books. What
-// waited for its end is looked at, and the owners are judged by what is there.
-func (c *Cluster) completeOperation(ctx context.Context, a advance) error {
+// closeOperation strikes an operation from the books that is done, or has found
+// that it cannot be. What waited for its end is looked at, and the owners are
+// judged by what is there.
+func (c *Cluster) closeOperation(ctx context.Context, a advance) error {
 	release, err := c.locks.acquire(ctx, newStake([]topology.ID{a.ID()}, nil))
 	if err != nil {
 		return err

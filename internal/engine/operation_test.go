@@ -209,3 +209,35 @@ func TestFencedAdvance(t *testing.T) {
 	s.advance()
 	check(t, "the books are read again, and it goes on", []string{"books: + queue shop/q", "Lead queue shop/q"}, s.journal.take())
 }
+
+// A queue that turns out to be in use after all is let go of, and looked at
+// again as before.
+func TestRecreationCalledOff(t *testing.T) {
+	s := newStage(t)
+	recreates := func(c *topology.Claim) { c.Policy.Update = topology.UpdateRecreate }
+	s.set(cr("shop/q", recreates, wants(exchange("x"), queue("q"))), cr("audit/b", wants(bind("x", "q", "k"))))
+	s.edits()
+	s.broker.messages[shorter().ID()] = 3
+	s.set(cr("shop/q", recreates, generation(2), wants(exchange("x"), shorter())))
+	waits := "shop/q InProgress ImmutableFieldChanged: queue shop/q: the broker cannot change this on an existing queue (arguments.x-max-length: (unset) on the broker, 1 declared), " +
+		"and updatePolicy: Recreate replaces it only when it is unused: it holds "
+	check(t, "it waits, and no edit is needed", []string{waits + "3 messages"}, said(s.edits()))
+	check(t, "it is looked at soon", firstDrainLook.String(), s.dueIn())
+	s.wait(firstDrainLook)
+	s.broker.messages[shorter().ID()] = 2
+	check(t, "a newer count is told after a while only", []string{waits + "3 messages"}, said(s.edits()))
+	s.wait(newsPace)
+	s.broker.messages[shorter().ID()] = 0
+	check(t, "now it is unused", []string{"shop/q InProgress Migrating: queue shop/q: Recreate begins"}, said(s.edits()))
+	s.broker.faults[shorter().ID()] = []fault{func(b *broker, step topology.Step) error {
+		b.messages[step.ID] = 1
+		return refuse(topology.ClassInUse, "it holds messages")(b, step)
+	}}
+	s.advance()
+	check(t, "and used again: nobody needs to do anything about it", []string{"audit/b Ready Succeeded: binding shop/x -> queue q key k is as declared", waits + "1 message"}, said(s.edits()))
+	check(t, "the books", topology.OperationKind(""), s.shelf.saved[shorter().ID()].Operation)
+	s.broker.messages[shorter().ID()] = 0
+	s.quiesce()
+	check(t, "in the end", 0, len(shorter().Diff(s.broker.live[shorter().ID()])))
+	check(t, "with its bindings", []string{"binding shop/x -> queue q key k", "exchange shop/x", "queue shop/q"}, s.broker.names())
+}

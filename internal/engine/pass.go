@@ -51,6 +51,9 @@ type Report struct {
 	// was put right; consequences of another correction are not named again.
 	Corrected map[topology.OwnerKey][]topology.ID
 	Adopted   map[topology.OwnerKey][]topology.ID
+	// Recreated tells, per owner, which topics somebody else deleted and
+	// created again.
+	Recreated map[topology.OwnerKey][]string
 	// Ended lists what was decided about objects of owners that are gone.
 	Ended []plan.Held
 	// Held counts what is held, by reason.
@@ -178,6 +181,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	report := &Report{
 		Corrected: map[topology.OwnerKey][]topology.ID{},
 		Adopted:   map[topology.OwnerKey][]topology.ID{},
+		Recreated: map[topology.OwnerKey][]string{},
 		Held:      map[plan.Reason]int{},
 	}
 	c.state.Lock()
@@ -201,7 +205,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 	}
-	x := &execution{cluster: c, session: s, epoch: epoch, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}}
+	x := &execution{cluster: c, session: s, epoch: epoch, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}, topicIDs: map[topology.ID]string{}}
 	x.holdBack()
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell

@@ -73,8 +73,13 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		case plan.Drifted:
 			drift[held.Owner] = append(drift[held.Owner], held.Message)
 		default:
-			problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
+			if held.Recreates {
+				held.Message = c.draining[held.ID].news.told
+			}
 			c.waitFor(held)
+			if !operates(p.Plan, held) { // whose owner is told of the operation itself
+				problems[held.Owner] = append(problems[held.Owner], problemOfHeld(held))
+			}
 		}
 	}
 	for _, step := range p.Steps() {
@@ -93,6 +98,7 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 			report.Adopted[owner] = append(report.Adopted[owner], id)
 		}
 	}
+	tellRecreated(p.Plan, report)
 	c.noteAwaited(p.Plan, x)
 	c.noteCorrections(x, report)
 	c.noteSettling(p.Plan, x)
@@ -103,6 +109,9 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 		if claim := p.claims[key]; claim != nil && c.world.Claim(key) == claim {
 			v := c.verdict(claim, problems[key], drift[key])
 			v.Draining = draining[key]
+			if again := report.Recreated[key]; v.Ready && len(again) > 0 {
+				v.Message += "; " + strings.Join(again, "; ")
+			}
 			v.Operations = underway[key]
 			v.DeadLetters = deadLettersOf(claim, p.depths)
 			report.Verdicts = append(report.Verdicts, v)
@@ -156,6 +165,8 @@ func inPlace(claim *topology.Claim) string {
 func problemOfHeld(h plan.Held) problem {
 	p := problem{reason: string(h.Reason), message: h.Message, stalled: true, weight: 10}
 	switch h.Reason {
+	case plan.ImmutableFieldChanged:
+		p.stalled = !h.Recreates
 	case plan.Suspended:
 		p.stalled, p.weight = false, 20
 	case plan.Invalid:

@@ -75,7 +75,7 @@ func TestVerdicts(t *testing.T) {
 		"Immutable": {
 			reason: "an argument that the broker cannot change", claim: cr("shop/q", wants(queue("order.process", "x-max-length", int64(7))), generation(2)),
 			script: func(s *stage) { s.set(cr("shop/q", wants(q))); s.edits() },
-			want:   "shop/q Stalled ImmutableFieldChanged: queue shop/order.process: the broker cannot change this on an existing queue (arguments.x-max-length: (unset) on the broker, 7 declared): set it back, or delete the queue and let it be created anew",
+			want:   "shop/q Stalled ImmutableFieldChanged: queue shop/order.process: the broker cannot change this on an existing queue (arguments.x-max-length: (unset) on the broker, 7 declared), and updatePolicy is Refuse: set it back; or write Recreate, which deletes the queue and creates it anew once it is empty and has no consumer, or Migrate, which replaces it while it is in use, without losing a message",
 		},
 		"Drifted": {
 			reason: "reported drift leaves it Ready", claim: nil,

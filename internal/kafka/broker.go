@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,10 @@ type Broker struct {
 	// lastDialFailure explains a deadline: the client goes on trying other
 	// brokers and in the end only knows that time ran out.
 	lastDialFailure atomic.Pointer[dialFailure]
+	// reassigning is held while one topic's replicas are seen to, and guards
+	// lastRate, the throttle that was set last.
+	reassigning sync.Mutex
+	lastRate    int64
 }
 
 // New prepares a connection without making one. The error is about the options.

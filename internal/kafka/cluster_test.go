@@ -1,10 +1,13 @@
 package kafka
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/warrener-dev/warrener/internal/topology"
 	"github.com/warrener-dev/warrener/test/harness"
@@ -52,7 +55,11 @@ func TestBrokerDownAndReassignment(t *testing.T) {
 	b := connect(t, Options{BootstrapServers: k.Bootstrap})
 	moving := &topology.Topic{Name: "moving", Partitions: 1, ReplicationFactor: 2}
 	alone := &topology.Topic{Name: "alone", Assignments: [][]int32{{3}}}
-	converge(t, b, &topology.Topic{Name: moving.Name, Assignments: [][]int32{{1, 2}}}, alone)
+	fresh := &topology.Topic{Name: "fresh", Assignments: [][]int32{{1, 3}}, Config: map[string]string{"min.insync.replicas": "1"}}
+	converge(t, b, &topology.Topic{Name: moving.Name, Assignments: [][]int32{{1, 2}}}, alone, fresh)
+	racks(t, b)
+	unreplicated(t, k, b, fresh)
+	k.Start(t)
 	k.Stop(t, 3)
 	eventually(t, "the cluster noticed", func() bool {
 		info, err := b.Probe(t.Context())
@@ -91,4 +98,42 @@ func TestBrokerDownAndReassignment(t *testing.T) {
 	}
 	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: alone.ID(), IfUnused: true}})[0]
 	(&failure{Class: topology.ClassTransient, Operation: opDelete, Words: []string{"no leader"}}).check(t, "guarded delete without a leader", outcome.Err)
+}
+
+// racks: broker 1 has a rack for itself, and 2 and 3 share one.
+func racks(t *testing.T, b *Broker) {
+	t.Helper()
+	made := &topology.Topic{Name: "racks", Assignments: [][]int32{{2}, {3}, {2}, {3}}}
+	converge(t, b, made)
+	eventually(t, "the second replicas are there", func() bool {
+		progress, err := b.Advance(t.Context(), topology.Operation{Kind: topology.OperationReassign, Want: &topology.Topic{Name: made.Name, ReplicationFactor: 2}})
+		return err == nil && progress.Done
+	})
+	for p, replicas := range look(t, b, made.Name).Assignments {
+		if !slices.Contains(replicas, 1) {
+			t.Errorf("partition %d is on %v, both in one rack", p, replicas)
+		}
+	}
+}
+
+// unreplicated: what the leader alone has is not visible to consumers, and is a
+// message all the same: its producer was told that it is safe.
+func unreplicated(t *testing.T, k *harness.Kafka, b *Broker, topic *topology.Topic) {
+	t.Helper()
+	k.Kill(t, 3)
+	client := k.Client(t, kgo.RequiredAcks(kgo.LeaderAck()), kgo.DisableIdempotentWrite())
+	if err := client.ProduceSync(within(t, 10*time.Second), &kgo.Record{Topic: topic.Name, Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	use := observe(t, b, topology.Selection{IDs: []topology.ID{topic.ID()}, Usage: []topology.ID{topic.ID()}}).Usage[topic.ID()]
+	if visible, err := k.Admin(t).ListEndOffsets(t.Context(), topic.Name); err != nil {
+		t.Fatal(err)
+	} else if offset, _ := visible.Lookup(topic.Name, 0); offset.Offset != 0 {
+		t.Logf("the record was replicated before anybody looked: this proves nothing today")
+	}
+	if use.Messages != 1 {
+		t.Errorf("it counts %+v, and the leader has 1 message", use)
+	}
+	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: topic.ID(), IfUnused: true}})[0]
+	(&failure{Class: topology.ClassInUse, Operation: opDelete, Words: []string{"up to 1 message "}}).check(t, "guarded delete", outcome.Err)
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -23,7 +24,7 @@ const deletesPerRequest = 500
 func (w *applying) delete(ctx context.Context, steps []int) {
 	for start := 0; start < len(steps); start += deletesPerRequest {
 		chunk := steps[start:min(start+deletesPerRequest, len(steps))]
-		jobs := w.unused(ctx, chunk)
+		jobs := w.unthrottled(ctx, w.unused(ctx, chunk))
 		var gone []job
 		w.bulk(ctx, opDelete, jobs, w.sendDelete, func(j job, a answer, err error) {
 			switch a.code {
@@ -77,6 +78,20 @@ func (w *applying) unused(ctx context.Context, steps []int) []job {
 		jobs = append(jobs, w.job(i, 1, len(id.Name)))
 	}
 	return jobs
+}
+
+// unthrottled takes the throttle off brokers that is there for topics which go in
+// the middle of a reassignment: afterwards nothing tells any more whose it is.
+// Those of which it cannot be taken stay.
+func (w *applying) unthrottled(ctx context.Context, jobs []job) []job {
+	return slices.DeleteFunc(jobs, func(j job) bool {
+		live, ok := w.steps[j.step].Live.(*topology.Topic)
+		if !ok || markOf(live.Config[leaderReplicas], live.Config[followerReplicas]) != ours {
+			return false
+		}
+		w.errs[j.step] = w.unthrottle(ctx, live)
+		return w.errs[j.step] != nil
+	})
 }
 
 // liveID is the id of the topic that the plan saw; zero if it is not known.

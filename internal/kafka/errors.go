@@ -23,6 +23,10 @@ const (
 	opAlterConfig   = "alter config"
 	opAddPartitions = "add partitions"
 	opDelete        = "delete topic"
+	opReassign      = "reassign partitions"
+	// of the cluster
+	opListReassignments = "list reassignments"
+	opThrottle          = "throttle reassignments"
 	// excessive is in KRaft's words on too many records ("Unable to perform
 	// excessively large batch operation.") and on too many partitions
 	// ("Excessively large number of partitions per request.").
@@ -80,6 +84,13 @@ var neededACL = map[string]string{
 	opDelete:        "Delete",
 }
 
+// neededClusterACL is the same for operations that Kafka checks on the cluster.
+var neededClusterACL = map[string]string{
+	opReassign:          "Alter",
+	opListReassignments: "Describe",
+	opThrottle:          "AlterConfigs and DescribeConfigs",
+}
+
 func classOf(err *kerr.Error) topology.Class {
 	return cmp.Or(classes[err], topology.ClassTransient)
 }
@@ -115,6 +126,11 @@ func (b *Broker) advice(err *kerr.Error, operation string, id topology.ID) strin
 		return fmt.Sprintf("this listener does not offer the mechanism of authentication.type %s", b.options.Mechanism)
 	case kerr.IllegalSaslState:
 		return "does this listener ask for a login at all?"
+	}
+	if err == kerr.ClusterAuthorizationFailed {
+		if acl := neededClusterACL[operation]; acl != "" {
+			return fmt.Sprintf("%s needs the ACL operation %s on the cluster", b.who(), acl)
+		}
 	}
 	return ""
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
@@ -88,10 +87,24 @@ func topicNames(lists ...[]topology.ID) []string {
 	return slices.Compact(names)
 }
 
-// readTopics reads the named topics, or all for nil. What is in neither map
-// does not exist. Metadata asked through kadm would be up to seconds old, and
-// fail for one topic that is not authorised.
+// readTopics is readMetadata without the brokers.
 func (b *Broker) readTopics(ctx context.Context, names []string) (map[string]metadataTopic, map[string]error, error) {
+	m, err := b.readMetadata(ctx, names)
+	return m.found, m.unread, err
+}
+
+// metadata is what one request tells of topics and of the brokers that are up.
+// What is in neither map does not exist.
+type metadata struct {
+	found   map[string]metadataTopic
+	unread  map[string]error
+	brokers []kmsg.MetadataResponseBroker
+}
+
+// readMetadata reads the named topics, or all for nil. Metadata asked through
+// kadm would be up to seconds old, and fail for one topic that is not
+// authorised.
+func (b *Broker) readMetadata(ctx context.Context, names []string) (metadata, error) {
 	request := kmsg.NewPtrMetadataRequest()
 	for _, name := range names {
 		t := kmsg.NewMetadataRequestTopic()
@@ -100,23 +113,23 @@ func (b *Broker) readTopics(ctx context.Context, names []string) (map[string]met
 	}
 	response, err := ask[*kmsg.MetadataResponse](ctx, b, opObserve, request)
 	if err != nil {
-		return nil, nil, err
+		return metadata{}, err
 	}
-	found, unread := map[string]metadataTopic{}, map[string]error{}
+	m := metadata{found: map[string]metadataTopic{}, unread: map[string]error{}, brokers: response.Brokers}
 	for _, t := range response.Topics {
 		if t.Topic == nil {
 			continue
 		}
 		switch name := *t.Topic; t.ErrorCode {
 		case 0:
-			found[name] = t
+			m.found[name] = t
 		case kerr.UnknownTopicOrPartition.Code, kerr.InvalidTopicException.Code:
 			// Absent; a name that Kafka refuses cannot exist.
 		default:
-			unread[name] = b.codeError(opObserve, topology.TopicID(name), t.ErrorCode, nil)
+			m.unread[name] = b.codeError(opObserve, topology.TopicID(name), t.ErrorCode, nil)
 		}
 	}
-	return found, unread, nil
+	return m, nil
 }
 
 // readConfigs fills in the config of live topics. Topics whose config cannot be
@@ -171,31 +184,26 @@ func (b *Broker) configError(id topology.ID, code int16, message *string) error 
 // who may not know (Describe on the cluster) gets what metadata says.
 func (b *Broker) targetReplicas(ctx context.Context, found map[string]metadataTopic) replicasOf {
 	asIs := func(_ string, p kmsg.MetadataResponseTopicPartition) []int32 { return p.Replicas }
-	var suspects kadm.TopicsSet
+	suspects := map[string]int{}
 	for name, t := range found {
 		if !internal(t) && unevenReplicas(t) {
-			for _, p := range t.Partitions {
-				suspects.Add(name, p.Partition)
-			}
+			suspects[name] = len(t.Partitions)
 		}
 	}
 	if len(suspects) == 0 {
 		return asIs
 	}
-	moving, err := await(ctx, b.options.Timeout, func(ctx context.Context) (kadm.ListPartitionReassignmentsResponses, error) {
-		return b.admin.ListPartitionReassignments(ctx, suspects)
-	})
+	moving, err := b.listReassignments(ctx, suspects)
 	if err != nil {
 		return asIs
 	}
 	return func(topic string, p kmsg.MetadataResponseTopicPartition) []int32 {
-		move, ok := moving[topic][p.Partition]
-		if !ok {
-			return p.Replicas
+		for _, m := range moving[topic] {
+			if m.Partition == p.Partition {
+				return without(m.Replicas, m.RemovingReplicas)
+			}
 		}
-		return slices.DeleteFunc(slices.Clone(move.Replicas), func(replica int32) bool {
-			return slices.Contains(move.RemovingReplicas, replica)
-		})
+		return p.Replicas
 	}
 }
 

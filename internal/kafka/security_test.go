@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"github.com/warrener-dev/warrener/internal/topology"
 	"github.com/warrener-dev/warrener/test/harness"
@@ -160,6 +161,14 @@ func TestMissingPermissions(t *testing.T) {
 		t.Errorf("the permitted update did not arrive: %+v", live)
 	}
 
+	move := topology.Operation{Kind: topology.OperationReassign, Want: &topology.Topic{Name: "all", ReplicationFactor: 1}}
+	_, err := b.Advance(t.Context(), move)
+	denied(opListReassignments, "Describe on the cluster").check(t, "a reassignment that cannot be seen", err)
+	for operation, acl := range map[string]string{opReassign: "Alter on the cluster", opThrottle: "AlterConfigs and DescribeConfigs on the cluster"} {
+		err := b.codeError(operation, move.ID(), kerr.ClusterAuthorizationFailed.Code, nil)
+		denied(operation, acl).check(t, "what a reassignment needs besides", err)
+	}
+
 	// Create on the cluster without Describe on the topic: it "exists" for ever.
 	allowOn(t, k, kadm.NewACLs().Clusters(), kadm.OpCreate)
 	eventually(t, "a hidden topic that cannot be created is explained", func() bool {
@@ -167,6 +176,10 @@ func TestMissingPermissions(t *testing.T) {
 		return topology.ClassOf(err) == topology.ClassAccessDenied && strings.Contains(err.Error(), "the topic exists, and user")
 	})
 	allowOn(t, k, kadm.NewACLs().Clusters(), kadm.OpDescribe)
+	eventually(t, "who may describe the cluster sees what moves", func() bool {
+		progress, err := b.Advance(t.Context(), move)
+		return err == nil && progress.Done
+	})
 	eventually(t, "who may describe the cluster sees all groups", func() bool {
 		use, ok := observe(t, b, topology.Selection{Usage: topicIDs(wants[:1])}).Usage[topology.TopicID("all")]
 		return ok && !use.Unknown

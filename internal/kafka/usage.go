@@ -16,6 +16,11 @@ const (
 	earliest = -2
 )
 
+// pastHighWatermark is the replica id of a client that wants the end of the log,
+// with the records that have not been replicated yet: a producer that waits for
+// the leader alone has been told that those are safe.
+const pastHighWatermark = -2
+
 // usage is what one topic is used for; why explains an Unknown.
 type usage struct {
 	topology.Usage
@@ -152,13 +157,15 @@ func (b *Broker) listOffsets(ctx context.Context, leader int32, topics []metadat
 
 func offsetsRequest(topics []metadataTopic, timestamp int64) *kmsg.ListOffsetsRequest {
 	request := kmsg.NewPtrListOffsetsRequest()
-	request.ReplicaID = -1
+	request.ReplicaID = pastHighWatermark
 	for _, t := range topics {
 		rt := kmsg.NewListOffsetsRequestTopic()
 		rt.Topic = *t.Topic
 		for _, p := range t.Partitions {
 			rp := kmsg.NewListOffsetsRequestTopicPartition()
-			rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = p.Partition, timestamp, -1
+			// With that id any replica answers, and only the leader knows the
+			// end: another epoch is refused.
+			rp.Partition, rp.Timestamp, rp.CurrentLeaderEpoch = p.Partition, timestamp, p.LeaderEpoch
 			rt.Partitions = append(rt.Partitions, rp)
 		}
 		request.Topics = append(request.Topics, rt)
@@ -171,7 +178,7 @@ func offsetsRequest(topics []metadataTopic, timestamp int64) *kmsg.ListOffsetsRe
 func (b *Broker) inUse(id topology.ID, use usage) error {
 	var reasons []string
 	if use.Messages > 0 {
-		reasons = append(reasons, fmt.Sprintf("it holds up to %s (end offset - start offset)", count(use.Messages, "message")))
+		reasons = append(reasons, fmt.Sprintf("it holds up to %s (end offset - start offset; compaction and transactions leave offsets without a message)", count(use.Messages, "message")))
 	}
 	if use.Consumers > 0 {
 		reasons = append(reasons, count(use.Consumers, "consumer")+" of consumer groups read it")

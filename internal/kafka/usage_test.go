@@ -43,7 +43,8 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 		"classic":  {Messages: 1, Consumers: 2},
 		"consumer": {Consumers: 1},
 		"share":    {Consumers: 1},
-		"left":     {}, // a group read it once
+		"aborted":  {Messages: 2}, // a record that nobody reads, and the marker: who knows
+		"left":     {},            // a group read it once
 	}
 	var wants []*topology.Topic
 	var ids []topology.ID
@@ -60,6 +61,7 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 			}
 		}
 	}
+	abort(t, shared, prefix+"aborted")
 	trim(t, shared, prefix+"trimmed", 2) // of 4, 3 and 3
 	trim(t, shared, prefix+"emptied", 99)
 	for range 2 {
@@ -99,6 +101,7 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 	wants2 := map[string]*failure{
 		"filled":   {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"up to 30 messages"}},
 		"trimmed":  {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"up to 4 messages"}},
+		"aborted":  {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"up to 2 messages", "transactions leave offsets without a message"}},
 		"classic":  {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"up to 1 message ", "2 consumers"}},
 		"consumer": {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"1 consumer "}},
 		"share":    {Class: topology.ClassInUse, Operation: opDelete, Words: []string{"1 consumer "}},
@@ -110,6 +113,22 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 	eventually(t, "the unused ones are gone and the used ones are there", func() bool {
 		return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == len(wants2)
 	})
+}
+
+// abort writes a record in a transaction that is called off.
+func abort(t *testing.T, k *harness.Kafka, topic string) {
+	t.Helper()
+	client := k.Client(t, kgo.TransactionalID(topic))
+	ctx := within(t, 30*time.Second)
+	if err := client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("v")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // trim deletes the records before offset in every partition, or all there are.

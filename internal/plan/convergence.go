@@ -13,6 +13,13 @@ func (b *builder) converge(id topology.ID, d decision) {
 	owned := d.owned
 	resource := releasing(d.want.Resource, d.entry)
 	live, presence := b.in.Live.Look(id)
+	if another, was := recreated(d, live); was {
+		if d.entry.Operation == "" && d.winner.Settled && d.winner.Policy.Drift == topology.DriftReport {
+			b.drifted(id, d, append([]topology.Change{another}, resource.Diff(live)...))
+			return
+		}
+		b.plan.Recreated = append(b.plan.Recreated, Recreation{ID: id, Owners: d.owners, Change: another})
+	}
 	if b.goesOn(id, d, presence) {
 		b.carryOn(id, d, resource, live)
 		return
@@ -149,10 +156,11 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			return hold(reason, fmt.Sprintf("%s: %s: %s", id, c, c.Why))
 		}
 	}
-	if topology.WorstMode(changes) == topology.Replace && operationFor(d, changes) == "" {
-		return hold(ImmutableFieldChanged, fmt.Sprintf(
-			"%s: the broker cannot change this on an existing %s (%s): set it back, or delete the %s and let it be created anew",
-			id, id.Kind, topology.DescribeChanges(changes), id.Kind))
+	if topology.WorstMode(changes) == topology.Replace {
+		if held, refused := b.mayReplace(id, d, changes); refused {
+			b.holdFor(d.owners, held)
+			return true
+		}
 	}
 	if i := slices.IndexFunc(changes, func(c topology.Change) bool { return c.Path == topology.PathPartitions }); i >= 0 {
 		if why := b.mayGrow(id, d); why != "" {
@@ -203,6 +211,7 @@ func (b *builder) mayMoveKeys(id topology.ID, policy topology.PartitionGrowth) s
 
 func (b *builder) drifted(id topology.ID, d decision, changes []topology.Change) {
 	b.recordKeepingFields(id, d)
+	b.keepTopicID(id, d)
 	b.holdFor(d.owners, Held{
 		ID: id, Reason: Drifted, Changes: changes,
 		Message: fmt.Sprintf("%s was changed by somebody else (%s)", id, topology.DescribeChanges(changes)),
@@ -245,7 +254,7 @@ func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
 	entry := topology.Entry{
 		ID: id, Owners: d.owners, Connection: d.winner.Connection,
 		Deletion: b.gentlestPolicy(d), HandOverTo: d.winner.Policy.HandOverTo,
-		Fields: fields,
+		Fields: fields, TopicID: b.topicID(id, d),
 	}
 	if operation := b.operations[id]; operation != nil {
 		entry.Operation = operation.Kind
@@ -271,7 +280,7 @@ func (b *builder) gentlestPolicy(d decision) topology.DeletionPolicy {
 func sameEntry(a, b topology.Entry) bool {
 	return slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Fields, b.Fields) &&
 		a.Connection == b.Connection && a.Deletion == b.Deletion &&
-		a.HandOverTo == b.HandOverTo && a.Operation == b.Operation && a.LeftBehind == b.LeftBehind
+		a.HandOverTo == b.HandOverTo && a.Operation == b.Operation && a.LeftBehind == b.LeftBehind && a.TopicID == b.TopicID
 }
 
 // blockOnMissing holds creates whose needs are neither there nor on their way.

@@ -97,6 +97,9 @@ func render(p *plan.Plan) []string {
 	}
 	list("forget", p.Forget)
 	list("adopt", p.Adopted)
+	for _, r := range p.Recreated {
+		out = append(out, fmt.Sprintf("recreated %s, was %s, is %s", r.ID, r.Change.To, r.Change.From))
+	}
 	list("usage?", p.NeedUsage)
 	list("settle", p.Settling)
 	for _, h := range p.Held {
@@ -172,6 +175,9 @@ func renderEntry(e topology.Entry) string {
 	}
 	if len(e.Fields) > 0 {
 		line += " fields " + strings.Join(e.Fields, " ")
+	}
+	if e.TopicID != "" {
+		line += " as " + e.TopicID
 	}
 	if e.Operation != "" {
 		line += " in " + string(e.Operation)

@@ -24,8 +24,10 @@ func operationFor(d decision, changes []topology.Change) topology.OperationKind 
 	case topology.Gradual:
 		return topology.OperationReassign
 	case topology.Replace:
-		if d.winner.Policy.Update == topology.UpdateMigrate && d.want.Resource.ID().Kind == topology.KindQueue {
-			return topology.OperationMigrate
+		if d.want.Resource.ID().Kind == topology.KindQueue {
+			return map[topology.UpdatePolicy]topology.OperationKind{
+				topology.UpdateMigrate: topology.OperationMigrate, topology.UpdateRecreate: topology.OperationRecreate,
+			}[d.winner.Policy.Update]
 		}
 	}
 	return ""

@@ -26,11 +26,13 @@ type Plan struct {
 	Held []Held
 	// Adopted lists objects that existed, matched, and are owned from now on.
 	Adopted []topology.ID
+	// Recreated lists topics that somebody else deleted and created again.
+	Recreated []Recreation
 	// NeedUsage lists objects whose usage decides and was not observed:
 	// observe again with it and compute again. The plan is safe without.
 	NeedUsage []topology.ID
-	// Settling lists queues that are to go and seem empty by counts that lag.
-	// One that stays in this list, from the moment on that this plan's steps
+	// Settling lists queues that are to go, or to be recreated, and seem empty by
+	// counts that lag. One that stays in this list, from the moment on that this plan's steps
 	// have unbound it, for longer than its counts lag is quiet: see
 	// Input.Quiet. It stays in the list while others of its claim settle.
 	Settling []topology.ID
@@ -95,6 +97,9 @@ type Held struct {
 	// holds now, and stands in the Message.
 	Drains   bool
 	Messages int64
+	// Recreates says that the queue is replaced when it is unused, which nobody
+	// has to be told of but the broker: look again.
+	Recreates bool
 }
 
 // Input is what a plan is computed from.
@@ -255,6 +260,7 @@ func (b *builder) finish() {
 	slices.SortFunc(p.Record, func(x, y topology.Entry) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.Forget, topology.ID.Compare)
 	slices.SortFunc(p.Adopted, topology.ID.Compare)
+	slices.SortFunc(p.Recreated, func(x, y Recreation) int { return x.ID.Compare(y.ID) })
 	slices.SortFunc(p.NeedUsage, topology.ID.Compare)
 	p.NeedUsage = slices.Compact(p.NeedUsage) // deletions ask until all is known
 	slices.SortFunc(p.Settling, topology.ID.Compare)

@@ -57,6 +57,8 @@ type Broker struct {
 	base     http.RoundTripper
 	// recent consumers, for depths.
 	recent recentReaders
+	// migrations that are under way.
+	migrations migrations
 }
 
 var (

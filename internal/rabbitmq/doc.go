@@ -13,6 +13,7 @@
 //	what a deletion would destroy          usage.go
 //	what queues hold, for people to watch  depth.go
 //	how a wave of steps runs               apply.go
+//	how a queue in use is replaced         migrate*.go shovel.go, decided in package migration
 //	one kind of object, read and written   virtualhost.go exchange.go queue.go binding.go policy.go
 //
 // A new kind is one file with a row of the table in kinds.go.

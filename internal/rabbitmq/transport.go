@@ -121,6 +121,21 @@ func (c call) write(method, path string, body any) error {
 	return c.send(request, func(*http.Response) error { return nil })
 }
 
+// post sends a request that has an answer.
+func (c call) post(path string, body, into any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	request, err := c.request(http.MethodPost, path, content)
+	if err != nil {
+		return err
+	}
+	return c.send(request, func(response *http.Response) error {
+		return decode(io.LimitReader(response.Body, maxListing), response.Header, into)
+	})
+}
+
 func (c call) request(method, path string, body []byte) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(c.ctx, method, c.broker.endpoint.String()+"/api/"+path, bytes.NewReader(body))
 	if err != nil {

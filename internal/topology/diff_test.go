@@ -107,7 +107,16 @@ func TestDiff(t *testing.T) {
 		"TopicUndeclared": {reason: "nor are counts that are left out", want: k(func(k *topology.Topic) { k.Partitions, k.ReplicationFactor = 0, 0 }), live: k(sameK)},
 		"TopicGrows":      {reason: "partitions can be added", want: k(func(k *topology.Topic) { k.Partitions = 4 }), live: k(sameK), changes: []string{"partitions: 3 on the broker, 4 declared: in place"}},
 		"TopicShrinks":    {reason: "and not be taken away", want: k(func(k *topology.Topic) { k.Partitions = 2 }), live: k(sameK), changes: []string{"partitions: 3 on the broker, 2 declared: forbidden"}},
-		"TopicReplicas":   {reason: "replicas are not moved", want: k(func(k *topology.Topic) { k.ReplicationFactor = 3 }), live: k(sameK), changes: []string{"replicationFactor: 2 on the broker, 3 declared: forbidden"}},
+		"TopicReplicas":   {reason: "replicas are moved over time", want: k(func(k *topology.Topic) { k.ReplicationFactor = 3 }), live: k(sameK), changes: []string{"replicationFactor: 2 on the broker, 3 declared: gradual"}},
+		"TopicMoving": {
+			reason: "in the middle of a change partitions differ, and the smallest count that is right is not enough",
+			want:   k(sameK),
+			live: k(func(k *topology.Topic) {
+				k.ReplicationFactor, k.Assignments = 2, [][]int32{{1, 2}, {2, 3, 1}, {3, 1}}
+			}),
+			changes: []string{"replicationFactor: 2 to 3 on the broker, 2 declared: gradual"},
+		},
+		"TopicThrottle": {reason: "a throttle is about the way, and no difference", want: k(func(k *topology.Topic) { k.Throttle = 1 }), live: k(sameK)},
 		"TopicConfig": {
 			reason:  "config is compared as text, key by key",
 			want:    k(func(k *topology.Topic) { k.Config = map[string]string{"a": "2", "b": "1"} }),
@@ -126,14 +135,14 @@ func TestDiff(t *testing.T) {
 				k.Partitions, k.ReplicationFactor, k.Assignments = 0, 0, [][]int32{{1}, {2}, {3}, {1}}
 			}),
 			live:    k(func(k *topology.Topic) { k.Assignments = [][]int32{{1}, {3}, {3}} }),
-			changes: []string{"assignments[1]: [3] on the broker, [2] declared: forbidden", "partitions: 3 on the broker, 4 declared: in place"},
+			changes: []string{"assignments[1]: [3] on the broker, [2] declared: gradual", "partitions: 3 on the broker, 4 declared: in place"},
 		},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			for _, change := range c.want.Diff(c.live) {
-				got = append(got, fmt.Sprintf("%s: %s", change, map[topology.Mode]string{topology.InPlace: "in place", topology.Replace: "replace", topology.Forbidden: "forbidden"}[change.Mode]))
+				got = append(got, fmt.Sprintf("%s: %s", change, map[topology.Mode]string{topology.InPlace: "in place", topology.Gradual: "gradual", topology.Replace: "replace", topology.Forbidden: "forbidden"}[change.Mode]))
 				if change.Mode == topology.Forbidden && change.Why == "" {
 					t.Errorf("%s: nothing says why", change)
 				}

@@ -15,7 +15,7 @@ import (
 //
 // Kind, scope and name come first, in quotes where they are not plain words,
 // then key=value pairs in this order: owner (one or more), policy, via,
-// hand-over, field (any number), operation, left-behind.
+// hand-over, field (any number), topic-id, operation, left-behind.
 
 // MarshalText renders an entry. The kind of its connection is not part of it:
 // the inventory is of one kind of broker.
@@ -35,6 +35,7 @@ func (e Entry) MarshalText() ([]byte, error) {
 	for _, field := range e.Fields {
 		pair("field", field)
 	}
+	pair("topic-id", e.TopicID)
 	pair("operation", string(e.Operation))
 	pair("left-behind", e.LeftBehind)
 	return []byte(strings.Join(words, " ")), nil
@@ -91,9 +92,11 @@ func (e *Entry) set(w word) error {
 		e.HandOverTo = w.value
 	case "field":
 		e.Fields = append(e.Fields, w.value)
+	case "topic-id":
+		e.TopicID = w.value
 	case "operation":
 		switch kind := OperationKind(w.value); kind {
-		case OperationMigrate, OperationReassign:
+		case OperationMigrate, OperationRecreate, OperationReassign:
 			e.Operation = kind
 		default:
 			return fmt.Errorf("operation=%s is no operation", w.value)

@@ -29,9 +29,9 @@ func TestEntryText(t *testing.T) {
 				ID: TopicID("or=der s"), Deletion: Retain,
 				Owners:     []OwnerKey{{Kind: "Topic", Namespace: "a", Name: "x"}, {Kind: "Topic", Namespace: "b", Name: "y"}},
 				Connection: ConnectionKey{Namespace: "a", Name: "c"}, HandOverTo: "b/y",
-				Fields: []string{"config.a", "config.b"}, Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
+				Fields: []string{"config.a", "config.b"}, TopicID: "8-bB_w", Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
 			},
-			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b operation=Reassign left-behind="it holds 3 \"messages\""`,
+			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b topic-id=8-bB_w operation=Reassign left-behind="it holds 3 \"messages\""`,
 		},
 	}
 	for name, c := range cases {

@@ -17,6 +17,10 @@ type Entry struct {
 	HandOverTo string
 	// Fields are the declared fields of a Partial resource.
 	Fields []string
+	// TopicID is the broker's own id of a topic when it was last seen; empty if
+	// that is not known, and of everything else. Another one under the same name
+	// is another topic.
+	TopicID string
 	// Operation is under way on the object; empty if none is.
 	Operation OperationKind
 	// LeftBehind says why an entry without an owner is still on the broker;

@@ -12,6 +12,9 @@ type OperationKind string
 const (
 	// OperationMigrate replaces a queue that is in use, without losing a message.
 	OperationMigrate OperationKind = "Migrate"
+	// OperationRecreate replaces a queue that is not in use. An Advance that
+	// finds it in use after all fails with ClassInUse, and leaves it as it was.
+	OperationRecreate OperationKind = "Recreate"
 	// OperationReassign moves the replicas of a topic between brokers.
 	OperationReassign OperationKind = "Reassign"
 )

@@ -68,6 +68,9 @@ const Unset = "(unset)"
 
 // String renders `x-message-ttl: 60000 on the broker, 1000 declared`.
 func (c Change) String() string {
+	if c.Path == PathTopicID {
+		return c.Path + ": " + c.From + " on the broker, " + c.To + " before: it was deleted and created again"
+	}
 	return c.Path + ": " + c.From + " on the broker, " + c.To + " declared"
 }
 

@@ -28,6 +28,10 @@ type Topic struct {
 	Hidden []string
 	// TopicID is the broker's UUID of a live topic, as text.
 	TopicID string
+	// Throttle bounds the bytes per second that each broker sends, and receives,
+	// for a reassignment of this topic; 0: no bound. It is no difference to
+	// what is live.
+	Throttle int64
 	// Follows, of a wanted topic, names the topic that it serves: it may grow
 	// whenever that one may, and more partitions than declared serve as well.
 	Follows string
@@ -41,6 +45,19 @@ func (t *Topic) ID() ID { return TopicID(t.Name) }
 
 // TopicID identifies a topic by name.
 func TopicID(name string) ID { return ID{Kind: KindTopic, Name: name} }
+
+// PathTopicID is the path of a difference that no Diff has: the topic is another
+// one of the same name.
+const PathTopicID = "topicId"
+
+// TopicIDOf gives the broker's id of a live topic; "" if it is not known, and of
+// everything that is no topic.
+func TopicIDOf(live Resource) string {
+	if t, ok := live.(*Topic); ok {
+		return t.TopicID
+	}
+	return ""
+}
 
 // Needs implements Resource.
 func (t *Topic) Needs() []ID { return nil }
@@ -102,8 +119,11 @@ func canonicalConfigValue(value string) string {
 	return value
 }
 
-// PathPartitions is the path of a change of the partition count.
-const PathPartitions = "partitions"
+// Paths of changes of the counts.
+const (
+	PathPartitions        = "partitions"
+	PathReplicationFactor = "replicationFactor"
+)
 
 // WantedPartitions is the declared number of partitions, which assignments
 // declare too; 0 if nothing does.
@@ -134,24 +154,45 @@ func (t *Topic) diffPartitions(found *Topic) []Change {
 	return []Change{change}
 }
 
+// diffReplicas compares where the replicas are, or will be once a running
+// reassignment is through, with where they shall be.
 func (t *Topic) diffReplicas(found *Topic) []Change {
-	const why = "the replicas of an existing topic are moved by a partition reassignment, which Warrener does not do yet: move them with kafka-reassign-partitions, or set the field back"
 	var changes []Change
-	if t.ReplicationFactor != 0 && t.ReplicationFactor != found.ReplicationFactor {
-		changes = append(changes, Change{
-			Path: "replicationFactor", Mode: Forbidden, Why: why,
-			From: strconv.Itoa(int(found.ReplicationFactor)), To: strconv.Itoa(int(t.ReplicationFactor)),
-		})
+	if t.ReplicationFactor != 0 {
+		if fewest, most := found.replicaCounts(); fewest != t.ReplicationFactor || most != t.ReplicationFactor {
+			from := strconv.Itoa(int(fewest))
+			if fewest != most {
+				from += " to " + strconv.Itoa(int(most))
+			}
+			changes = append(changes, Change{
+				Path: PathReplicationFactor, Mode: Gradual,
+				From: from, To: strconv.Itoa(int(t.ReplicationFactor)),
+			})
+		}
 	}
 	for i, replicas := range t.Assignments {
 		if i < len(found.Assignments) && !slices.Equal(replicas, found.Assignments[i]) {
 			changes = append(changes, Change{
-				Path: fmt.Sprintf("assignments[%d]", i), Mode: Forbidden, Why: why,
+				Path: fmt.Sprintf("assignments[%d]", i), Mode: Gradual,
 				From: fmt.Sprint(found.Assignments[i]), To: fmt.Sprint(replicas),
 			})
 		}
 	}
 	return changes
+}
+
+// replicaCounts are the smallest and the largest number of replicas of any
+// partition: they differ in the middle of a change.
+func (t *Topic) replicaCounts() (fewest, most int16) {
+	fewest, most = t.ReplicationFactor, t.ReplicationFactor
+	for i, replicas := range t.Assignments {
+		count := int16(len(replicas))
+		if i == 0 {
+			fewest, most = count, count
+		}
+		fewest, most = min(fewest, count), max(most, count)
+	}
+	return fewest, most
 }
 
 // DeclaredFields implements Partial: the config keys.

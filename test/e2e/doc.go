@@ -10,6 +10,8 @@
 //	kafka_test.go   a stage with a Kafka that works
 //	expect_test.go  waiting for statuses, reading events
 //	metrics_test.go reading the controller's metrics
+//	retry_messages_test.go, retry_ledger_test.go, retry_crew_test.go
+//	                what is sent, what is to become of it, and consumers that crash
 //
 // The other files hold the tests, named after what they are about.
 package e2e

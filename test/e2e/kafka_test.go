@@ -26,7 +26,11 @@ type kafkaScene struct {
 
 func newKafkaScene(t *testing.T) *kafkaScene {
 	t.Helper()
-	broker := harness.SharedKafka(t)
+	return newKafkaSceneOn(t, harness.SharedKafka(t))
+}
+
+func newKafkaSceneOn(t *testing.T, broker *harness.Kafka) *kafkaScene {
+	t.Helper()
 	s := &kafkaScene{stage: newStage(t), broker: broker, admin: broker.Admin(t), prefix: broker.NewTopicPrefix(t)}
 	s.controller.Start(t)
 	s.connection = s.kafka("events", broker.Bootstrap...)

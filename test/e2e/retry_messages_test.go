@@ -116,14 +116,14 @@ func plain(exchange, key, body string) letter {
 	return letter{exchange, key, amqp.Publishing{Body: []byte(body)}}
 }
 
-// send publishes letters and waits until the broker has answered all of them;
-// it returns those that it did not take.
+// send publishes letters, which are to reach a queue, and waits until the broker
+// has answered all of them; it returns those that it did not take.
 func send(t testing.TB, channel *amqp.Channel, letters ...letter) (refused []string) {
 	t.Helper()
 	var confirmations []*amqp.DeferredConfirmation
 	for _, l := range letters {
 		l.DeliveryMode = amqp.Persistent
-		confirmation, err := channel.PublishWithDeferredConfirmWithContext(t.Context(), l.exchange, l.key, false, false, l.Publishing)
+		confirmation, err := channel.PublishWithDeferredConfirmWithContext(t.Context(), l.exchange, l.key, true, false, l.Publishing)
 		must(t, err)
 		confirmations = append(confirmations, confirmation)
 	}

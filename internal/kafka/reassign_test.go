@@ -1,0 +1,374 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/harness"
+)
+
+// mover changes the replicas of topics on the shared cluster of three nodes.
+type mover struct {
+	*testing.T
+	cluster *harness.Kafka
+	broker  *Broker
+	admin   *kadm.Client
+	prefix  string
+}
+
+func newMover(t *testing.T) *mover {
+	t.Helper()
+	k := harness.SharedKafka3(t)
+	return &mover{T: t, cluster: k, broker: connect(t, Options{BootstrapServers: k.Bootstrap}), admin: k.Admin(t), prefix: k.NewTopicPrefix(t)}
+}
+
+// throttled serialises the tests that look at the rates of the brokers, which
+// all topics share, and demands that there are none.
+func (m *mover) throttled() {
+	m.Helper()
+	m.cluster.Exclusive(m, "throttle")
+	if rates := m.rates(); len(rates) > 0 {
+		m.Fatalf("the brokers have rates already: %v", rates)
+	}
+	m.Cleanup(func() { setRates(m, m.cluster, "") }) // where the test failed
+}
+
+func (m *mover) topic(name string, assignments ...[]int32) *topology.Topic {
+	m.Helper()
+	made := &topology.Topic{Name: m.prefix + name, Assignments: assignments}
+	converge(m, m.broker, made)
+	return made
+}
+
+func (m *mover) fill(name string, partition int32, megabytes int) {
+	m.Helper()
+	client := m.cluster.Client(m, kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))
+	value := make([]byte, 512<<10)
+	for range 2 * megabytes {
+		record := &kgo.Record{Topic: m.prefix + name, Partition: partition, Value: value}
+		if err := client.ProduceSync(within(m, 30*time.Second), record).FirstErr(); err != nil {
+			m.Fatalf("produce: %v", err)
+		}
+	}
+}
+
+func (m *mover) advance(b *Broker, want *topology.Topic) topology.Progress {
+	m.Helper()
+	progress, err := b.Advance(m.Context(), topology.Operation{Kind: topology.OperationReassign, Want: want})
+	if err != nil {
+		m.Fatalf("Advance: %v", err)
+	}
+	return progress
+}
+
+// finish advances until all is done, and returns what was said on the way.
+func (m *mover) finish(want *topology.Topic) (said []topology.Progress) {
+	m.Helper()
+	eventually(m, want.Name+" has its replicas", func() bool {
+		progress := m.advance(m.broker, want)
+		said = append(said, progress)
+		return progress.Done
+	})
+	// Brokers learn of it one by one.
+	eventually(m, want.Name+" shows them", func() bool { return len(want.Diff(look(m, m.broker, want.Name))) == 0 })
+	return said
+}
+
+func (m *mover) assignments(name string) [][]int32 {
+	m.Helper()
+	return look(m, m.broker, m.prefix+name).Assignments
+}
+
+// config is what is set on a topic.
+func (m *mover) config(name string) map[string]string {
+	m.Helper()
+	return look(m, m.broker, m.prefix+name).Config
+}
+
+// throttledTo waits for the brokers to have rates: each learns of them for
+// itself.
+func (m *mover) throttledTo(what string, want map[string]string) {
+	m.Helper()
+	eventually(m, fmt.Sprintf("%s: the rates are %v", what, want), func() bool { return maps.Equal(want, m.rates()) })
+}
+
+func (m *mover) rates() map[string]string { return ratesOf(m, m.admin) }
+
+// ratesOf lists the throttle of every broker, by "broker key".
+func ratesOf(t testing.TB, admin *kadm.Client) map[string]string {
+	t.Helper()
+	configs, err := admin.DescribeBrokerConfigs(t.Context(), 1, 2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, broker := range configs {
+		for _, c := range broker.Configs {
+			if c.Key == leaderRate || c.Key == followerRate {
+				out[broker.Name+" "+c.Key] = c.MaybeValue()
+			}
+		}
+	}
+	return out
+}
+
+// setRates sets the throttle of every broker by hand; "" unsets.
+func setRates(t testing.TB, k *harness.Kafka, rate string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(k.Bootstrap...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	var changes []kadm.AlterConfig
+	for _, key := range []string{leaderRate, followerRate} {
+		change := kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: &rate}
+		if rate == "" {
+			change = kadm.AlterConfig{Op: kadm.DeleteConfig, Name: key}
+		}
+		changes = append(changes, change)
+	}
+	if _, err := kadm.NewClient(client).AlterBrokerConfigs(context.WithoutCancel(t.Context()), changes, 1, 2, 3); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func allRates(rate int64) map[string]string {
+	out := map[string]string{}
+	for broker := range 3 {
+		for _, key := range []string{leaderRate, followerRate} {
+			out[strconv.Itoa(broker+1)+" "+key] = strconv.FormatInt(rate, 10)
+		}
+	}
+	return out
+}
+
+func TestReplicationFactor(t *testing.T) {
+	m := newMover(t)
+	made := m.topic("factor", []int32{1}, []int32{2}, []int32{3}, []int32{1})
+	unlisted := map[string]string{"retention.ms": "86400000"}
+	by := kadm.AlterConfig{Op: kadm.SetConfig, Name: "retention.ms", Value: kadm.StringPtr("86400000")}
+	if _, err := m.admin.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{by}, made.Name); err != nil {
+		t.Fatal(err)
+	}
+	before := m.assignments("factor")
+	for _, factor := range []int16{3, 2, 1} {
+		want := &topology.Topic{Name: made.Name, ReplicationFactor: factor}
+		said := m.finish(want)
+		if first := said[0]; first.Done || first.Left != 4 || first.Step != stepReassigning || first.After <= 0 || !strings.Contains(first.Message, "4 on the way") {
+			t.Errorf("factor %d: the first word is %+v", factor, first)
+		}
+		if last := said[len(said)-1]; last.Left != 0 || last.Moved != 4 {
+			t.Errorf("factor %d: the last word is %+v", factor, last)
+		}
+		for p, replicas := range m.assignments("factor") {
+			if len(replicas) != int(factor) || replicas[0] != before[p][0] {
+				t.Errorf("factor %d: partition %d is on %v, and began on %v", factor, p, replicas, before[p])
+			}
+		}
+		if diff := cmp.Diff(unlisted, m.config("factor")); diff != "" {
+			t.Errorf("factor %d: configs that nobody declared (-want +got)\n%s", factor, diff)
+		}
+	}
+}
+
+func TestAssignmentsChange(t *testing.T) {
+	m := newMover(t)
+	m.topic("placed", []int32{1, 2}, []int32{2, 3}, []int32{3, 1})
+	want := &topology.Topic{Name: m.prefix + "placed", Assignments: [][]int32{{2, 1}, {1, 2, 3}, {3, 1}}}
+	m.finish(want)
+	if diff := cmp.Diff(want.Assignments, m.assignments("placed")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	for reason, c := range map[string]struct {
+		want  topology.Topic
+		words string
+	}{
+		"more replicas than brokers": {topology.Topic{ReplicationFactor: 4}, "replicationFactor 4 needs as many brokers, and the cluster has 3 brokers (1, 2, 3)"},
+		"a broker that is not there": {topology.Topic{Assignments: [][]int32{{1}, {9}}}, "assignments[1] names broker 9"},
+		"a broker twice":             {topology.Topic{Assignments: [][]int32{{1, 1}}}, "partition 0"},
+	} {
+		c.want.Name = want.Name
+		_, err := m.broker.Advance(t.Context(), topology.Operation{Kind: topology.OperationReassign, Want: &c.want})
+		(&failure{Class: topology.ClassRejected, Operation: opReassign, Words: []string{c.words, want.Name}}).check(t, reason, err)
+	}
+	if diff := cmp.Diff(want.Assignments, m.assignments("placed")); diff != "" {
+		t.Errorf("after the refusals (-want +got)\n%s", diff)
+	}
+	_, err := m.broker.Advance(t.Context(), topology.Operation{Kind: topology.OperationReassign, Want: &topology.Topic{Name: m.prefix + "nowhere", ReplicationFactor: 1}})
+	(&failure{Class: topology.ClassPending, Operation: opReassign, Words: []string{"nowhere"}}).check(t, "a topic that is not there", err)
+}
+
+func TestBatches(t *testing.T) {
+	m := newMover(t)
+	made := &topology.Topic{Name: m.prefix + "wide", Partitions: 2*mostMoving + 3, ReplicationFactor: 1}
+	converge(t, m.broker, made)
+	for _, p := range m.finish(&topology.Topic{Name: made.Name, ReplicationFactor: 2}) {
+		if p.Moved+p.Left != int64(made.Partitions) {
+			t.Errorf("%d partitions moved and %d left, of %d", p.Moved, p.Left, made.Partitions)
+		}
+		var on int
+		if _, after, found := strings.Cut(p.Message, "in place, "); found {
+			if _, err := fmt.Sscanf(after, "%d on the way", &on); err != nil || on > mostMoving {
+				t.Errorf("%d on the way (%v): %s", on, err, p.Message)
+			}
+		}
+	}
+	load := map[int32]int{}
+	for _, replicas := range m.assignments("wide") {
+		for _, id := range replicas {
+			load[id]++
+		}
+	}
+	if counts := slices.Sorted(maps.Values(load)); len(counts) != 3 || counts[2]-counts[0] > 1 {
+		t.Errorf("replicas by broker: %v", load)
+	}
+}
+
+// The throttle is there while replicas are copied, whoever comes back to it, and
+// is gone afterwards: when all is done, and when it is called off.
+func TestThrottle(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	const rate, quick = 8 << 10, 8 << 20 // the first takes minutes
+	for _, name := range []string{"done", "cancelled"} {
+		m.topic(name, []int32{1})
+		m.fill(name, 0, 4)
+		want := &topology.Topic{Name: m.prefix + name, ReplicationFactor: 2, Throttle: rate}
+		m.advance(m.broker, want)
+		m.throttledTo(name, allRates(rate))
+		if diff := cmp.Diff(map[string]string{leaderReplicas: "00:1", followerReplicas: "00:2"}, m.config(name)); diff != "" {
+			t.Fatalf("%s: throttled replicas (-want +got)\n%s", name, diff)
+		}
+		if changes := want.Diff(look(t, m.broker, want.Name)); len(changes) > 0 {
+			t.Errorf("%s: on its way is as good as there: %v", name, changes)
+		}
+		if name == "cancelled" {
+			want.ReplicationFactor = 1
+			if changes := want.Diff(look(t, m.broker, want.Name)); len(changes) != 1 || changes[0].Mode != topology.Gradual {
+				t.Errorf("what is on the wrong way is a difference: %v", changes)
+			}
+		}
+		// Somebody else goes on, who knows what the broker knows.
+		m.broker = connect(t, Options{BootstrapServers: m.cluster.Bootstrap})
+		if message := m.advance(m.broker, want).Message; name == "done" && !strings.Contains(message, "throttled to 8.0 KiB/s on each broker") {
+			t.Errorf("it says %q", message)
+		}
+		if name == "done" {
+			eventually(t, "it says how much is copied", func() bool {
+				return strings.Contains(m.advance(m.broker, want).Message, " of 4.0 MiB copied (")
+			})
+		}
+		want.Throttle = quick
+		m.finish(want)
+		m.throttledTo("after "+name, nil)
+		if config := m.config(name); len(config) > 0 {
+			t.Errorf("%s: left over: %v", name, config)
+		}
+	}
+	if diff := cmp.Diff([][]int32{{1}}, m.assignments("cancelled")); diff != "" {
+		t.Errorf("called off (-want +got)\n%s", diff)
+	}
+}
+
+// A throttle that was there before is somebody else's.
+func TestForeignThrottle(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	setRates(t, m.cluster, "1048576")
+	m.throttledTo("by hand", allRates(1<<20))
+	m.topic("lent", []int32{1})
+	m.fill("lent", 0, 3)
+	want := &topology.Topic{Name: m.prefix + "lent", ReplicationFactor: 2, Throttle: 5}
+	said := m.finish(want)
+	if diff := cmp.Diff(allRates(1<<20), m.rates()); diff != "" {
+		t.Errorf("rates that were there before (-want +got)\n%s", diff)
+	}
+	if !strings.Contains(said[0].Message, "throttled by the rate that somebody else has set") {
+		t.Errorf("it says %q", said[0].Message)
+	}
+	if config := m.config("lent"); len(config) > 0 {
+		t.Errorf("left over: %v", config)
+	}
+
+	m.topic("listed", []int32{1})
+	list := map[string]string{leaderReplicas: "0:1", followerReplicas: "*"}
+	alterTopic(t, m.admin, m.prefix+"listed", list)
+	said = m.finish(&topology.Topic{Name: m.prefix + "listed", ReplicationFactor: 2, Throttle: 5})
+	if diff := cmp.Diff(list, m.config("listed")); diff != "" {
+		t.Errorf("lists that were there before (-want +got)\n%s", diff)
+	}
+	if !strings.Contains(said[0].Message, "without the declared throttle") {
+		t.Errorf("it says %q", said[0].Message)
+	}
+}
+
+func alterTopic(t testing.TB, admin *kadm.Client, topic string, config map[string]string) {
+	t.Helper()
+	var changes []kadm.AlterConfig
+	for key, value := range config {
+		changes = append(changes, kadm.AlterConfig{Op: kadm.SetConfig, Name: key, Value: &value})
+	}
+	answers, err := admin.AlterTopicConfigs(t.Context(), changes, topic)
+	if err != nil || len(answers) != 1 || answers[0].Err != nil {
+		t.Fatalf("alter %s: %+v, %v", topic, answers, err)
+	}
+}
+
+// Topics that move at the same time share the rates; the last one takes them
+// away. Another rate in the declaration is taken up on the way, and so is none.
+func TestSharedThrottle(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	long, short := m.topic("long", []int32{1}), m.topic("short", []int32{2})
+	m.fill("long", 0, 4)
+	first := &topology.Topic{Name: long.Name, ReplicationFactor: 2, Throttle: 1000}
+	m.advance(m.broker, first)
+	m.throttledTo("at first", allRates(1000))
+	first.Throttle = 8000
+	m.advance(m.broker, first)
+	m.throttledTo("another rate", allRates(8000))
+	second := &topology.Topic{Name: short.Name, ReplicationFactor: 2, Throttle: 900_000}
+	m.finish(second)
+	if diff := cmp.Diff(allRates(8000), m.rates()); diff != "" {
+		t.Fatalf("one of two topics is done (-want +got)\n%s", diff)
+	}
+	if config := m.config("short"); len(config) > 0 {
+		t.Errorf("left over on the one that is done: %v", config)
+	}
+	if progress := m.advance(m.broker, first); progress.Done {
+		t.Fatal("the other one is done: this test needs it to last")
+	}
+	first.Throttle = 0
+	m.advance(m.broker, first)
+	m.throttledTo("no throttle is declared any more", nil)
+	if config := m.config("long"); len(config) > 0 {
+		t.Errorf("no throttle is declared any more, and there are %v", config)
+	}
+	m.finish(first)
+}
+
+// A topic that is deleted on its way takes its throttle along.
+func TestThrottleGoesWithItsTopic(t *testing.T) {
+	m := newMover(t)
+	m.throttled()
+	m.topic("doomed", []int32{1})
+	m.fill("doomed", 0, 2)
+	m.advance(m.broker, &topology.Topic{Name: m.prefix + "doomed", ReplicationFactor: 2, Throttle: 1000})
+	m.throttledTo("on the way", allRates(1000))
+	live := look(t, m.broker, m.prefix+"doomed")
+	outcome := m.broker.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: live.ID(), Live: live}})[0]
+	(*failure)(nil).check(t, "delete", outcome.Err)
+	m.throttledTo("afterwards", nil)
+}

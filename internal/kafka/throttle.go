@@ -1,0 +1,363 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// throttle is what bounds the moves of one topic, as it was found.
+//
+// The order of writes makes a crash harmless: the topic is marked before the
+// brokers get a rate, and loses its mark after they have lost it. So a rate of
+// ours is never there without a marked topic, whose operation comes back here.
+type throttle struct {
+	*Broker
+	topic topology.ID
+	nodes []node
+	// away are brokers that have replicas of the topic and are not up.
+	away   []int32
+	wanted int64 // bytes per second; 0: none
+	mark   mark
+	lists  map[string]string
+	// rates by broker and config; only those that are set. Read by adjust.
+	rates map[int32]map[string]int64
+}
+
+func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now replicaState) (*throttle, error) {
+	t := &throttle{Broker: b, topic: want.ID(), nodes: now.nodes, wanted: want.Throttle}
+	for _, p := range now.places {
+		for _, id := range p.replicas {
+			if !slices.ContainsFunc(now.nodes, func(n node) bool { return n.id == id }) && !slices.Contains(t.away, id) {
+				t.away = append(t.away, id)
+			}
+		}
+	}
+	lists, err := b.readLists(ctx, []string{want.Name})
+	if err != nil {
+		return nil, about(err, want.ID())
+	}
+	t.lists = lists[want.Name]
+	t.mark = markOf(t.lists[leaderReplicas], t.lists[followerReplicas])
+	return t, nil
+}
+
+// isOurs tells whether there is something to take away.
+func (t *throttle) isOurs() bool { return t.mark == ours || t.mark == lent }
+
+// readLists reads who is throttled, by topic and config. Topics that cannot be
+// read are left out.
+func (b *Broker) readLists(ctx context.Context, topics []string) (map[string]map[string]string, error) {
+	out := map[string]map[string]string{}
+	for chunk := range slices.Chunk(topics, configsPerRequest) {
+		request := kmsg.NewPtrDescribeConfigsRequest()
+		for _, name := range chunk {
+			request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeTopic, name, leaderReplicas, followerReplicas))
+		}
+		response, err := ask[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range response.Resources {
+			if r.ErrorCode != 0 {
+				if len(topics) == 1 {
+					return nil, b.configError(topology.TopicID(r.ResourceName), r.ErrorCode, r.ErrorMessage)
+				}
+				continue
+			}
+			out[r.ResourceName] = map[string]string{}
+			for _, c := range r.Configs {
+				if c.Source == kmsg.ConfigSourceDynamicTopicConfig && c.Value != nil {
+					out[r.ResourceName][c.Name] = *c.Value
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+func describeKeys(kind kmsg.ConfigResourceType, name string, keys ...string) kmsg.DescribeConfigsRequestResource {
+	r := kmsg.NewDescribeConfigsRequestResource()
+	r.ResourceType, r.ResourceName, r.ConfigNames = kind, name, keys
+	return r
+}
+
+// readRates asks every broker that is up for its own.
+func (t *throttle) readRates(ctx context.Context) error {
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	for _, n := range t.nodes {
+		request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(n.id)), leaderRate, followerRate))
+	}
+	response, err := ask[*kmsg.DescribeConfigsResponse](ctx, t.Broker, opThrottle, request)
+	if err != nil {
+		return about(err, t.topic)
+	}
+	t.rates = map[int32]map[string]int64{}
+	for _, r := range response.Resources {
+		if err := t.codeError(opThrottle, t.topic, r.ErrorCode, r.ErrorMessage); err != nil {
+			return err
+		}
+		id, _ := strconv.ParseInt(r.ResourceName, 10, 32)
+		for _, c := range r.Configs {
+			dynamic := c.Source == kmsg.ConfigSourceDynamicBrokerConfig || c.Source == kmsg.ConfigSourceDynamicDefaultBrokerConfig
+			if !dynamic || c.Value == nil {
+				continue
+			}
+			if rate, err := strconv.ParseInt(*c.Value, 10, 64); err == nil {
+				if t.rates[int32(id)] == nil {
+					t.rates[int32(id)] = map[string]int64{}
+				}
+				t.rates[int32(id)][c.Name] = rate
+			}
+		}
+	}
+	return nil
+}
+
+// adjust throttles the moves that copy data, before they begin. What somebody
+// else has set stays: their rates hold for our replicas then, and their lists
+// keep ours away.
+func (t *throttle) adjust(ctx context.Context, copying []move) error {
+	if t.wanted == 0 && t.isOurs() {
+		return t.remove(ctx)
+	}
+	if t.wanted == 0 || t.mark == foreign || len(copying) == 0 {
+		return nil
+	}
+	if err := t.readRates(ctx); err != nil {
+		return err
+	}
+	mark := ours
+	if len(t.rates) > 0 && t.mark != ours {
+		others, err := t.readOthers(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(others, ours) {
+			mark = lent
+		}
+	}
+	if err := t.setLists(ctx, mark, copying); err != nil {
+		return err
+	}
+	if mark == lent {
+		return nil
+	}
+	return t.setRates(ctx)
+}
+
+func (t *throttle) setLists(ctx context.Context, mark mark, copying []move) error {
+	leaders, followers := mark.throttled(copying)
+	if t.lists[leaderReplicas] != leaders || t.lists[followerReplicas] != followers {
+		err := t.alter(ctx, kmsg.ConfigResourceTypeTopic, map[string]map[string]string{
+			t.topic.Name: {leaderReplicas: leaders, followerReplicas: followers},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	t.mark = mark
+	return nil
+}
+
+// setRates gives a rate to brokers without one, and another one to those that
+// have the rate that was set last: the declaration has changed. A rate that is
+// neither was set by hand, and is not fought.
+func (t *throttle) setRates(ctx context.Context) error {
+	keys := []string{leaderRate, followerRate}
+	replace := false
+	for _, rates := range t.rates {
+		for _, rate := range rates {
+			if t.lastRate == 0 {
+				t.lastRate = rate // of an earlier life: the topic was marked
+			}
+			replace = replace || rate == t.lastRate && rate != t.wanted
+		}
+	}
+	if replace {
+		others, err := t.readOthers(ctx)
+		if err != nil {
+			return err
+		}
+		// Two topics with different rates would be at it for ever.
+		replace = !slices.Contains(others, ours)
+	}
+	change := map[string]map[string]string{}
+	for _, n := range t.nodes {
+		for _, key := range keys {
+			rate, set := t.rates[n.id][key]
+			if set && !(replace && rate == t.lastRate) {
+				continue
+			}
+			name := strconv.Itoa(int(n.id))
+			if change[name] == nil {
+				change[name] = map[string]string{}
+			}
+			change[name][key] = strconv.FormatInt(t.wanted, 10)
+		}
+	}
+	if len(change) == 0 {
+		return nil
+	}
+	t.lastRate = t.wanted
+	return t.alter(ctx, kmsg.ConfigResourceTypeBroker, change)
+}
+
+// readOthers lists the marks of other topics that are on the move.
+func (t *throttle) readOthers(ctx context.Context) ([]mark, error) {
+	moving, err := t.listReassignments(ctx, nil)
+	if err != nil {
+		return nil, about(err, t.topic)
+	}
+	var names []string
+	for name := range moving {
+		if name != t.topic.Name {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	lists, err := t.readLists(ctx, names)
+	if err != nil {
+		return nil, about(err, t.topic)
+	}
+	var marks []mark
+	for _, of := range lists {
+		if k := markOf(of[leaderReplicas], of[followerReplicas]); k != free {
+			marks = append(marks, k)
+		}
+	}
+	return marks, nil
+}
+
+// remove takes away what is ours: the rates first, unless another topic that is
+// on the move needs them, and then the lists.
+func (t *throttle) remove(ctx context.Context) error {
+	if t.mark == ours {
+		if len(t.away) > 0 {
+			return t.failure(topology.ClassPending, opThrottle, t.topic,
+				"the throttle comes off when "+describeIDs(t.away)+", with replicas of the topic, can be reached", nil)
+		}
+		others, err := t.readOthers(ctx)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(others, ours) && !slices.Contains(others, foreign) {
+			if err := t.removeRates(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	err := t.alter(ctx, kmsg.ConfigResourceTypeTopic, map[string]map[string]string{
+		t.topic.Name: {leaderReplicas: "", followerReplicas: ""},
+	})
+	if err == nil {
+		t.mark = free
+	}
+	return err
+}
+
+// unthrottle takes away what is ours of a topic's throttle, whatever is under way.
+func (b *Broker) unthrottle(ctx context.Context, live *topology.Topic) error {
+	b.reassigning.Lock()
+	defer b.reassigning.Unlock()
+	now, err := b.readReplicas(ctx, live.ID())
+	if err != nil {
+		return err
+	}
+	t, err := b.readThrottle(ctx, &topology.Topic{Name: live.Name}, now)
+	if err != nil || !t.isOurs() {
+		return err
+	}
+	t.away = nil // they are not waited for
+	return t.remove(ctx)
+}
+
+// removeRates unsets them wherever they may be: a broker that got one a moment
+// ago may not show it yet.
+func (t *throttle) removeRates(ctx context.Context) error {
+	change := map[string]map[string]string{}
+	for _, n := range t.nodes {
+		change[strconv.Itoa(int(n.id))] = map[string]string{leaderRate: "", followerRate: ""}
+	}
+	t.lastRate = 0
+	return t.alter(ctx, kmsg.ConfigResourceTypeBroker, change)
+}
+
+// alter sets configs, by resource and key; "" unsets.
+func (t *throttle) alter(ctx context.Context, kind kmsg.ConfigResourceType, change map[string]map[string]string) error {
+	if len(change) == 0 {
+		return nil
+	}
+	request := kmsg.NewPtrIncrementalAlterConfigsRequest()
+	for name, configs := range change {
+		r := kmsg.NewIncrementalAlterConfigsRequestResource()
+		r.ResourceType, r.ResourceName = kind, name
+		for key, value := range configs {
+			c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
+			c.Name, c.Op = key, kmsg.IncrementalAlterConfigOpDelete
+			if value != "" {
+				c.Op, c.Value = kmsg.IncrementalAlterConfigOpSet, kmsg.StringPtr(value)
+			}
+			r.Configs = append(r.Configs, c)
+		}
+		request.Resources = append(request.Resources, r)
+	}
+	response, err := ask[*kmsg.IncrementalAlterConfigsResponse](ctx, t.Broker, opThrottle, request)
+	if err != nil {
+		return about(err, t.topic)
+	}
+	for _, r := range response.Resources {
+		if err := t.codeError(opThrottle, t.topic, r.ErrorCode, r.ErrorMessage); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describe tells people what holds the moves back.
+func (t *throttle) describe() string {
+	switch {
+	case t.wanted == 0:
+		return ""
+	case t.mark == foreign:
+		return "without the declared throttle, since somebody else has set throttled replicas on this topic: they stay as they are"
+	case t.mark == lent:
+		return "throttled by the rate that somebody else has set on the brokers: it stays as it is"
+	case t.mark == ours:
+		return "throttled to " + bytesText(t.wanted) + "/s on each broker"
+	}
+	return ""
+}
+
+func describeIDs(ids []int32) string {
+	words := make([]string, 0, len(ids))
+	for _, id := range slices.Sorted(slices.Values(ids)) {
+		words = append(words, strconv.Itoa(int(id)))
+	}
+	if len(words) == 1 {
+		return "broker " + words[0]
+	}
+	return "brokers " + strings.Join(words, ", ")
+}
+
+// bytesText renders `512 B`, `1.5 MiB`.
+func bytesText(n int64) string {
+	units := []string{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value := float64(n) / 1024
+	for i, unit := range units {
+		if value < 1024 || i == len(units)-1 {
+			return fmt.Sprintf("%.1f %s", value, unit)
+		}
+		value /= 1024
+	}
+	return ""
+}

@@ -1,0 +1,355 @@
+package migration
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// model is a broker as plain data: enough of one to tell where each message is
+// after every single call.
+type model struct {
+	now       time.Time
+	queues    map[string]*modelQueue
+	exchanges map[string]*topology.Exchange
+	bindings  map[topology.ID]*topology.Binding
+	shovel    *StartShovel
+	policy    bool
+	consumers int
+
+	published map[string]int   // by source: the number of the last message
+	handled   map[string][]int // by source, as consumers got them
+	counts    map[string]int64 // of quorum queues, as of the last tick
+	lost      []string
+	want      *topology.Queue // at the end
+}
+
+type modelQueue struct {
+	*topology.Queue
+	messages []modelMessage
+}
+
+type modelMessage struct {
+	source string
+	number int
+}
+
+const (
+	modelQueueName = "orders"
+	countsAge      = 5 // seconds between two counts of a quorum queue
+)
+
+func queueOf(kind string, ttl int64) *topology.Queue {
+	q := &topology.Queue{VirtualHost: "/", Name: modelQueueName, Type: kind, Durable: true}
+	if ttl > 0 {
+		q.Arguments = topology.Arguments{"x-message-ttl": ttl}
+	}
+	return q
+}
+
+func newModel(live *topology.Queue, sources ...*topology.Binding) *model {
+	b := &model{
+		now: time.Unix(1e9, 0), queues: map[string]*modelQueue{}, exchanges: map[string]*topology.Exchange{},
+		bindings: map[topology.ID]*topology.Binding{}, published: map[string]int{}, handled: map[string][]int{}, counts: map[string]int64{},
+	}
+	b.queues[live.Name] = &modelQueue{Queue: live}
+	for _, s := range sources {
+		b.bind(s)
+	}
+	return b
+}
+
+func source(name, key string, arguments topology.Arguments) *topology.Binding {
+	return &topology.Binding{VirtualHost: "/", Source: name, Destination: modelQueueName, DestinationType: topology.DestinationQueue, RoutingKey: key, Arguments: arguments}
+}
+
+func (b *model) bind(binding *topology.Binding) {
+	if b.exchanges[binding.Source] == nil {
+		b.exchanges[binding.Source] = &topology.Exchange{VirtualHost: "/", Name: binding.Source, Type: "topic", Durable: true}
+	}
+	b.bindings[binding.ID()] = binding
+	b.published[binding.Source] += 0
+}
+
+// route lists the queues that a message gets to, each once.
+func (b *model) route(exchange string, seen map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	if seen[exchange] || b.exchanges[exchange] == nil {
+		return out
+	}
+	seen[exchange] = true
+	matched := false
+	for _, binding := range b.bindings {
+		if binding.Source != exchange {
+			continue
+		}
+		matched = true
+		if binding.DestinationType == topology.DestinationQueue {
+			out[binding.Destination] = true
+		} else {
+			maps.Copy(out, b.route(binding.Destination, seen))
+		}
+	}
+	if alternate, ok := b.exchanges[exchange].Arguments["alternate-exchange"].(string); ok && !matched {
+		maps.Copy(out, b.route(alternate, seen))
+	}
+	return out
+}
+
+func (b *model) publish(exchange string, message modelMessage) {
+	for queue := range b.route(exchange, map[string]bool{}) {
+		b.queues[queue].messages = append(b.queues[queue].messages, message)
+	}
+}
+
+// second lets one pass: every source publishes, consumers consume, the shovel
+// moves.
+func (b *model) second(publishing bool) {
+	b.now = b.now.Add(time.Second)
+	if publishing {
+		for name := range b.exchanges {
+			if !strings.HasPrefix(name, Prefix) {
+				for range 3 {
+					b.published[name]++
+					b.publish(name, modelMessage{name, b.published[name]})
+				}
+			}
+		}
+	}
+	if b.shovel != nil {
+		from := b.queues[b.shovel.From]
+		n := min(len(from.messages), 20)
+		for _, message := range from.messages[:n] {
+			b.publish(b.shovel.To, message)
+		}
+		from.messages = slices.Clone(from.messages[n:])
+	}
+	if q := b.queues[modelQueueName]; q != nil && b.consumers > 0 {
+		n := min(len(q.messages), 8)
+		for _, message := range q.messages[:n] {
+			b.handled[message.source] = append(b.handled[message.source], message.number)
+		}
+		q.messages = slices.Clone(q.messages[n:])
+	}
+	if b.now.Unix()%countsAge == 0 {
+		clear(b.counts)
+		for name, q := range b.queues {
+			b.counts[name] = int64(len(q.messages))
+		}
+	}
+}
+
+func (b *model) state() State {
+	s := State{
+		Queues: map[string]*topology.Queue{}, Exchanges: maps.Clone(b.exchanges), Bindings: slices.Collect(maps.Values(b.bindings)),
+		Messages: map[string]int64{}, ShovelGone: b.shovel == nil, Policy: b.policy, MaxLength: -1, Modern: true,
+	}
+	for name, q := range b.queues {
+		s.Queues[name] = q.Queue
+		s.Messages[name] = int64(len(q.messages))
+		if q.Type == topology.QueueTypeQuorum {
+			s.Messages[name] = b.counts[name] // a new one is said to be empty
+		}
+	}
+	if b.shovel != nil {
+		s.Shovel = &Shovel{Source: b.shovel.From, Status: "running"}
+	}
+	for range b.consumers {
+		s.Consumers = append(s.Consumers, Consumer{Tag: "c"})
+	}
+	return s
+}
+
+func (b *model) run(a Action) error {
+	switch a := a.(type) {
+	case Create:
+		return b.create(a.Resource)
+	case Delete:
+		b.remove(a.ID)
+	case StartShovel:
+		b.shovel = &a
+	case StopShovel:
+		b.shovel = nil
+	case SetPolicy:
+		b.policy = true
+	case DropPolicy:
+		b.policy = false
+	case ExpectEmpty:
+		if len(b.queues[a.Queue].messages) > 0 {
+			return fmt.Errorf("not empty")
+		}
+	}
+	return nil
+}
+
+func (b *model) create(r topology.Resource) error {
+	switch r := r.(type) {
+	case *topology.Queue:
+		if there := b.queues[r.Name]; there == nil {
+			b.queues[r.Name] = &modelQueue{Queue: r}
+		} else if len(r.Diff(there.Queue)) > 0 {
+			return fmt.Errorf("inequivalent arg")
+		}
+	case *topology.Exchange:
+		b.exchanges[r.Name] = r
+	case *topology.Binding:
+		if b.queues[r.Destination] == nil && r.DestinationType == topology.DestinationQueue || b.exchanges[r.Source] == nil {
+			return fmt.Errorf("not found")
+		}
+		b.bindings[r.ID()] = r
+	}
+	return nil
+}
+
+func (b *model) remove(id topology.ID) {
+	switch id.Kind {
+	case topology.KindQueue:
+		if q := b.queues[id.Name]; q != nil {
+			for _, message := range q.messages {
+				b.lost = append(b.lost, fmt.Sprint(id, message))
+			}
+			if b.shovel != nil && b.shovel.From == id.Name {
+				b.lost = append(b.lost, "the shovel's source "+id.Name)
+			}
+		}
+		delete(b.queues, id.Name)
+	case topology.KindExchange:
+		delete(b.exchanges, id.Name)
+	case topology.KindBinding:
+		delete(b.bindings, id)
+		return
+	}
+	for key, binding := range b.bindings {
+		if binding.SourceID() == id || binding.DestinationID() == id {
+			delete(b.bindings, key)
+		}
+	}
+}
+
+// history is one migration in the model.
+type history struct {
+	live, want *topology.Queue
+	consumers  int
+	// crashes are the actions, counted over all, after which everything that
+	// the process knew is lost.
+	crashes []int
+	// before is called before each decision, with its number.
+	before func(b *model, decision int, want *topology.Queue) *topology.Queue
+}
+
+var modelSources = []*topology.Binding{
+	source("shop", "order.*", nil), source("shop", "order.created", nil),
+	source("vip", "", topology.Arguments{"x-match": "all", "region": "EU"}),
+}
+
+// play runs a history to its end, and checks after every action that each
+// message has one way. It returns how many actions and decisions there were.
+func (h history) play(t *testing.T) (actions, decisions int, b *model) {
+	t.Helper()
+	b = newModel(h.live, modelSources...)
+	b.consumers = h.consumers
+	for range 4 {
+		b.second(true)
+	}
+	want, memory := h.want, &Memory{}
+	for ; ; decisions++ {
+		if decisions > 900 {
+			t.Fatalf("crashes %v: no end; last: %+v", h.crashes, Decide(want, b.state(), memory, b.now))
+		}
+		if h.before != nil {
+			want = h.before(b, decisions, want)
+		}
+		decision := Decide(want, b.state(), memory, b.now)
+		if decision.Refused != nil {
+			t.Fatalf("crashes %v: refused: %v", h.crashes, decision.Refused)
+		}
+		if decision.Progress.Done {
+			b.want = want
+			break
+		}
+		if len(decision.Actions) == 0 {
+			if decision.Progress.Message == "" || decision.Progress.After == 0 || decision.Progress.Step == "" {
+				t.Fatalf("a wait that says nothing: %+v", decision.Progress)
+			}
+			b.second(true)
+		}
+		for _, action := range decision.Actions {
+			if err := b.run(action); err != nil {
+				if _, expected := action.(ExpectEmpty); !expected {
+					t.Fatalf("crashes %v: %T %+v: %v", h.crashes, action, action, err)
+				}
+				b.second(true)
+				break
+			}
+			actions++
+			b.check(t, fmt.Sprintf("crashes %v: after action %d, %T %+v", h.crashes, actions, action, action))
+			if slices.Contains(h.crashes, actions) {
+				memory = &Memory{}
+				b.second(true)
+				break
+			}
+		}
+	}
+	return actions, decisions, b
+}
+
+// check is what has to hold after every single action.
+func (b *model) check(t *testing.T, when string) {
+	t.Helper()
+	for name := range b.exchanges {
+		if strings.HasPrefix(name, Prefix) {
+			continue
+		}
+		ways := b.route(name, map[string]bool{})
+		names := NamesOf(modelQueueName)
+		if len(ways) != 1 || !ways[modelQueueName] && !ways[names.Park] && !ways[names.Tail] {
+			t.Fatalf("%s: what is published to %s goes to %v", when, name, ways)
+		}
+	}
+	if len(b.lost) > 0 {
+		t.Fatalf("%s: lost: %v", when, b.lost)
+	}
+}
+
+// complete checks the end: bindings as they were, no scaffolding, and every
+// message once.
+func (b *model) complete(t *testing.T, when string, sources []*topology.Binding, inOrder bool) {
+	t.Helper()
+	if q := b.queues[modelQueueName]; len(b.queues) != 1 || q == nil || len(b.want.Diff(q.Queue)) > 0 {
+		t.Fatalf("%s: queues %v", when, slices.Collect(maps.Keys(b.queues)))
+	}
+	expected := map[topology.ID]*topology.Binding{}
+	for _, s := range sources {
+		expected[s.ID()] = s
+	}
+	if !maps.EqualFunc(b.bindings, expected, func(a, b *topology.Binding) bool { return a.ID() == b.ID() }) {
+		t.Fatalf("%s: bindings %v", when, slices.Collect(maps.Keys(b.bindings)))
+	}
+	if len(b.exchanges) != len(b.published) || b.policy || b.shovel != nil {
+		t.Fatalf("%s: left: exchanges %v, policy %v, shovel %v", when, slices.Collect(maps.Keys(b.exchanges)), b.policy, b.shovel)
+	}
+	b.consumers = max(b.consumers, 1)
+	for range 400 {
+		b.second(false)
+	}
+	for name, last := range b.published {
+		got := b.handled[name]
+		if inOrder && !slices.IsSorted(got) {
+			t.Fatalf("%s: order of %s: %v", when, name, got)
+		}
+		slices.Sort(got)
+		for i := range last {
+			if i >= len(got) || got[i] != i+1 {
+				t.Fatalf("%s: %s has published %d, consumers have %v", when, name, last, got)
+			}
+		}
+		if len(got) != last {
+			t.Fatalf("%s: %s has published %d, consumers have got %d", when, name, last, len(got))
+		}
+	}
+}
