@@ -134,11 +134,20 @@ func (b *builder) loss(want *topology.BrokerPolicy, risky []topology.Change) (lo
 	return "", ""
 }
 
-// mayApply is awaitsApproval for an update.
+// mayApply decides about an update. As long as the queue is of another type, a key
+// that only the new type knows would put the whole policy out of effect.
 func (b *builder) mayApply(id topology.ID, d decision) bool {
 	want, ok := d.want.Resource.(*topology.BrokerPolicy)
 	if !ok {
 		return true
+	}
+	found, _ := b.in.Live.Look(want.QueueID())
+	if queue, there := found.(*topology.Queue); there && queue.Type != want.QueueType && !want.Suits(queue.Type) {
+		b.holdFor(d.owners, Held{
+			ID: id, Reason: Blocked, Missing: want.QueueID(),
+			Message: fmt.Sprintf("%s waits until %s is of type %s: a %s queue would be under no policy at all", id, want.QueueID(), want.QueueType, queue.Type),
+		})
+		return false
 	}
 	live, _ := b.in.Live.Look(id)
 	return !b.awaitsApproval(id, d, want, live)

@@ -74,6 +74,24 @@ func TestPolicyOfAQueue(t *testing.T) {
 			reason: "a queue whose settings are gone from the spec loses its policy", claims: []*topology.Claim{cr("shop/q", wants(queue("q")))}, inventory: owned(was()),
 			live: []topology.Resource{stands(q), p}, want: []string{"delete policy shop/warrener.q"},
 		},
+		"OtherType": {
+			reason: "a key of the new type would put the policy out of effect while the queue is of the old one", inventory: owned(was()),
+			claims: []*topology.Claim{cr("shop/q", wants(quorum("q"), policyFor(quorum("q"), "max-length", int64(5), "delivery-limit", int64(2))), updating(topology.UpdateMigrate))},
+			live:   []topology.Resource{stands(q), p},
+			want: []string{
+				"Migrate queue shop/q from classic {} to quorum {}", "record queue shop/q of shop/q in Migrate", "held DependencyNotReady shop/q policy shop/warrener.q",
+			},
+			says: []string{"waits until queue shop/q is of type quorum"},
+		},
+		"OtherTypeAlike": {
+			reason: "the keys that both types know need not wait", inventory: owned(was()),
+			claims: []*topology.Claim{cr("shop/q", wants(quorum("q"), policyFor(quorum("q"), "max-length", int64(6))), updating(topology.UpdateMigrate))},
+			live:   []topology.Resource{stands(q), p},
+			want: []string{
+				"update policy shop/warrener.q definition.max-length",
+				"Migrate queue shop/q from classic {} to quorum {}", "record queue shop/q of shop/q in Migrate",
+			},
+		},
 		"BackToArguments": {
 			reason: "and keeps it while the arguments cannot be changed", claims: []*topology.Claim{cr("shop/q", wants(queue("q", "x-max-length", int64(5))))}, inventory: owned(was()),
 			live: []topology.Resource{stands(q), p},

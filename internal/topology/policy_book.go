@@ -78,7 +78,7 @@ func (r rules) covering(queue ID, queueType string) []*BrokerPolicy {
 			out = append(out, rule.BrokerPolicy)
 		}
 	}
-	out = slices.DeleteFunc(out, func(p *BrokerPolicy) bool { return !p.suits(queueType) })
+	out = slices.DeleteFunc(out, func(p *BrokerPolicy) bool { return !p.Suits(queueType) })
 	slices.SortFunc(out, func(a, b *BrokerPolicy) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
 	})
@@ -101,9 +101,9 @@ var lacks = map[string][]string{
 	},
 }
 
-// suits tells whether the policy is for queues of a type, and has no key that
+// Suits tells whether the policy is for queues of a type, and has no key that
 // makes the broker skip it for them.
-func (p *BrokerPolicy) suits(queueType string) bool {
+func (p *BrokerPolicy) Suits(queueType string) bool {
 	switch p.ApplyTo {
 	case applyToQueues, "all":
 	case "classic_queues", "quorum_queues":
