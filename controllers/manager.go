@@ -17,10 +17,8 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// Leader election uses a lease in the controller's own namespace, and tells of
-// it by an event of the older API.
+// Leader election uses a lease in the controller's own namespace.
 //
-// +kubebuilder:rbac:groups="",resources=events,namespace=warrener-system,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,namespace=warrener-system,verbs=get;create;update
 
 // DefaultInterval is the time between two drift checks of a connection that

@@ -427,3 +427,25 @@ func TestOnRequestHearsOfEverything(t *testing.T) {
 		t.Errorf("requests %v, want %v", got, want)
 	}
 }
+
+func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
+	var sent []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Method)
+		answer(http.StatusNotFound, "application/json", `{"error":"Object Not Found","reason":"Not Found"}`)(w, r)
+	}))
+	defer server.Close()
+	b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p", Concurrency: 1, Permit: func() error { return errors.New("another one leads") }})
+	queue := &topology.Queue{VirtualHost: "v", Name: "q", Type: "classic", Durable: true}
+	for verb, step := range map[string]topology.Step{"create": create(queue), "delete": remove(queue.ID())} {
+		wantError(t, attempt(t, b, step), topology.ClassTransport, "p-is-no-secret", verb, "another one leads")
+	}
+	for _, method := range sent {
+		if method != http.MethodGet {
+			t.Errorf("a %s was sent", method)
+		}
+	}
+	if sent = nil; b.call(t.Context(), "read").get("overview", new(any)) == nil || len(sent) != 1 {
+		t.Errorf("a read was not sent, but %v", sent)
+	}
+}

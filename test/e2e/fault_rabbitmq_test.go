@@ -45,8 +45,8 @@ func rabbitFaults() []fault {
 	return []fault{
 		{name: "latency", toxics: []harness.Toxic{{Type: "latency", Attributes: map[string]int{"latency": 300, "jitter": 200}}}},
 		{name: "narrow", toxics: []harness.Toxic{{Type: "bandwidth", Downstream: true, Attributes: map[string]int{"rate": 1}}}},
-		{name: "reset", toxics: []harness.Toxic{{Type: "reset_peer"}}, says: "closed the connection"},
-		{name: "cut", toxics: []harness.Toxic{{Type: "limit_data", Downstream: true, Attributes: map[string]int{"bytes": 150}}}, says: "closed the connection"},
+		{name: "reset", toxics: []harness.Toxic{{Type: "reset_peer"}}, says: "connection closed"},
+		{name: "cut", toxics: []harness.Toxic{{Type: "limit_data", Downstream: true, Attributes: map[string]int{"bytes": 150}}}, says: "connection closed"},
 		{name: "half-open", toxics: []harness.Toxic{{Type: "timeout"}}, says: "no answer from"},
 		{name: "deaf", toxics: []harness.Toxic{{Type: "timeout", Downstream: true}}, says: "no answer from"},
 		{name: "errors", says: "answered 500", disturb: func(http.Handler) http.Handler {
@@ -179,6 +179,15 @@ func TestFaultsRabbitMQ(t *testing.T) {
 	}
 
 	cure := time.Now()
+	t.Cleanup(func() {
+		for _, p := range w.patients {
+			for _, r := range p.recorder.Writes(begin) {
+				if t.Failed() {
+					t.Logf("%s: %s %s %s %d", p.name, r.Time.Format("05.000"), r.Method, r.Path, r.Status)
+				}
+			}
+		}
+	})
 	for _, p := range w.patients {
 		p.recorder.Disturb(nil)
 		p.wire.Cure(t)
@@ -349,7 +358,7 @@ func (w *ward) truthful() {
 		}
 		var now v1alpha1.Queue
 		if err := w.client.Get(w.t.Context(), client.ObjectKeyFromObject(q), &now); err == nil && now.UID == q.UID {
-			w.t.Errorf("the broker has %q, and the status says: %s", has, describe(q))
+			w.t.Errorf("%s: the broker has %q, and the status says: %s", time.Now().Format("05.000"), has, describe(q))
 		}
 	}
 }

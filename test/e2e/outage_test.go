@@ -134,7 +134,7 @@ func TestTwoReplicas(t *testing.T) {
 	gone.Namespace = s.namespace
 	s.remove(gone)
 	s.create(third)
-	s.ready(40*time.Second, third, first, connection) // the lease runs for 15 s
+	s.ready(40*time.Second, third, first, connection) // the lease runs for 10 s
 	within(t, 10*time.Second, "the exchange to go whose resource went in between", s.absent(broker, exchangePath(virtualHost, "second")))
 	if now := s.holder(t); now == holder {
 		t.Errorf("the inventory is still held by %s", now)
