@@ -199,6 +199,36 @@ func TestInventoryOfAnotherCluster(t *testing.T) {
 	}
 }
 
+// A copy that was put back from a backup has another UID than the one that it
+// remembers: it names what may belong to others by now.
+func TestRestoredInventory(t *testing.T) {
+	c := newClient(t, interceptor.Funcs{})
+	first := newStore(c, "one")
+	load(t, first)
+	write(t, first, entries(0, 3))
+	var list v1alpha1.BrokerInventoryList
+	if err := c.List(t.Context(), &list); err != nil || len(list.Items) != 1 {
+		t.Fatalf("%d shards, %v", len(list.Items), err)
+	}
+	shard := &list.Items[0]
+	if shard.OwnUID != string(shard.UID) {
+		t.Errorf("a new shard remembers the UID %q, not %q", shard.OwnUID, shard.UID)
+	}
+	shard.OwnUID = "of-the-backup"
+	if err := c.Update(t.Context(), shard); err != nil {
+		t.Fatal(err)
+	}
+	if found := load(t, newStore(c, "two")); len(found) != 0 {
+		t.Errorf("a restored inventory is believed: %v", found)
+	}
+	again := newStore(c, "three")
+	load(t, again)
+	write(t, again, entries(5, 6))
+	if found := load(t, newStore(c, "four")); len(found) != 1 {
+		t.Errorf("what was noted since is not believed: %v", found)
+	}
+}
+
 func TestUnreadableInventory(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
 		"Nonsense":    {"nonsense", `BrokerInventory warrener-system/bad: "nonsense": an entry has a kind, a scope and a name`},

@@ -31,6 +31,9 @@ var (
 	driftTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "warrener_drift_corrected_total", Help: "Broker objects that somebody else changed and that were put right.",
 	}, []string{"connection"})
+	driftReported = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "warrener_drift_reported", Help: "Broker objects that somebody else changed and that stay so under driftPolicy: Report, as the last sweep found them.",
+	}, []string{"connection"})
 	ledgerDepth = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "warrener_ledger_depth", Help: "Broker objects that failed and wait to be tried again.",
 	}, []string{"connection"})
@@ -56,7 +59,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, ledgerDepth,
+	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, driftReported, ledgerDepth,
 		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths)
 }
 
@@ -94,7 +97,7 @@ func countPass(key topology.ConnectionKey, lane Lane, report *engine.Report, clu
 func forgetConnection(key topology.ConnectionKey) {
 	labels := prometheus.Labels{"connection": key.String()}
 	for _, vec := range []interface{ DeletePartialMatch(prometheus.Labels) int }{
-		passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, ledgerDepth,
+		passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, driftReported, ledgerDepth,
 		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds,
 	} {
 		vec.DeletePartialMatch(labels)
@@ -106,6 +109,7 @@ func forgetConnection(key topology.ConnectionKey) {
 func countHeld(key topology.ConnectionKey, held map[plan.Reason]int) {
 	label := key.String()
 	heldObjects.DeletePartialMatch(prometheus.Labels{"connection": label})
+	driftReported.WithLabelValues(label).Set(float64(held[plan.Drifted]))
 	for reason, n := range held {
 		heldObjects.WithLabelValues(label, string(reason)).Set(float64(n))
 	}

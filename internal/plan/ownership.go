@@ -139,24 +139,39 @@ func sharers(id topology.ID, keeper topology.OwnerKey, contenders []contender) (
 
 // natives sorts out who may decide about an object that has owners: an explicit
 // claim outranks derived ones, but only those of its own namespace. Another
-// team's dead-letter exchange is not to be had by naming it.
+// team's dead-letter exchange is not to be had by naming it, nor by sharing it
+// first.
 func natives(w *World, id topology.ID, entry topology.Entry, contenders []contender) (natives []contender, losers []Held) {
 	for _, c := range contenders {
-		if c.incumbent || c.want.Shareable || w.inherits(c.claim.Owner, entry) {
+		stranger, any := w.strangerTo(c.claim.Owner, entry)
+		if c.incumbent || c.want.Shareable || !any {
 			natives = append(natives, c)
 		} else {
-			losers = append(losers, lost(id, c.claim, entry.Owners[0]))
+			losers = append(losers, lost(id, c.claim, stranger))
 		}
 	}
 	return natives, losers
 }
 
+// strangerTo finds an owner of an entry that is there and from which this one
+// may not take over.
+func (w *World) strangerTo(heir topology.Owner, entry topology.Entry) (stranger topology.OwnerKey, any bool) {
+	for _, owner := range entry.Owners {
+		if w.claims[owner] != nil && !w.mayInherit(heir, owner, entry) {
+			return owner, true
+		}
+	}
+	return topology.OwnerKey{}, false
+}
+
 // inherits tells whether an owner may take over from one of those of an entry:
 // of the same namespace, or named by it.
 func (w *World) inherits(heir topology.Owner, entry topology.Entry) bool {
-	return slices.ContainsFunc(entry.Owners, func(former topology.OwnerKey) bool {
-		return former.Namespace == heir.Namespace || w.handOver(former, entry) == heir.Namespace+"/"+heir.Name
-	})
+	return slices.ContainsFunc(entry.Owners, func(former topology.OwnerKey) bool { return w.mayInherit(heir, former, entry) })
+}
+
+func (w *World) mayInherit(heir topology.Owner, former topology.OwnerKey, entry topology.Entry) bool {
+	return former.Namespace == heir.Namespace || w.handOver(former, entry) == heir.Namespace+"/"+heir.Name
 }
 
 // heirs sorts out who may take over what no owner wants any more: claims of

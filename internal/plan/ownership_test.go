@@ -84,6 +84,13 @@ func TestOwnership(t *testing.T) {
 			live:      []topology.Resource{direct},
 			want:      []string{"held Conflict audit/x exchange shop/x won by shop/a"},
 		},
+		"ExplicitBesideASharer": {
+			reason:    "nor is it to be had by sharing it first",
+			claims:    []*topology.Claim{cr("shop/a", shares(direct)), cr("audit/a", shares(direct)), cr("audit/x", wants(fanout))},
+			inventory: owned(cr("shop/a", shares(direct)), cr("audit/a", shares(direct))),
+			live:      []topology.Resource{direct},
+			want:      []string{"held Conflict audit/x exchange shop/x won by shop/a"},
+		},
 		"SharerOfAnInvalidOwner": {
 			reason:    "who shares what an invalid owner has takes it as it is, and finds it so",
 			claims:    []*topology.Claim{cr("shop/a", invalid), cr("shop/b", shares(direct)), cr("shop/c", shares(fanout))},

@@ -172,7 +172,7 @@ func TestSweptAtTheStart(t *testing.T) {
 	b.remove(append(b.all, used, empty)...)
 	b.controller.Start(t)
 	wanted := slices.DeleteFunc(slices.Clone(b.before), func(line string) bool { return line == `fanout exchange "unused" durable=true auto_delete=false {}` })
-	within(t, cure, "the queues with messages to be left behind", func(ctx context.Context) (bool, string) {
+	within(t, cure, "the queues with messages to be left behind", func(context.Context) (bool, string) {
 		b.get(b.connection)
 		return b.connection.Status.PendingDeletions == 0 && b.connection.Status.LeftBehindCount == int32(len(wanted)), fmt.Sprintf("%+v", b.connection.Status)
 	})

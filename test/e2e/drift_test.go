@@ -134,6 +134,10 @@ func TestDriftReported(t *testing.T) {
 		says(t, s.drifted(unbound), "orders -> queue unbound key a", "existence: missing on the broker")
 		says(t, s.drifted(host), `description: "by hand" on the broker, "declared" declared`)
 		s.ready(time.Second, host, orders, gone, replaced, unbound)
+		within(t, reaction, "the metric to count the four", func(context.Context) (bool, string) {
+			n, _ := metric(t, s.controller, "warrener_drift_reported", fmt.Sprintf(`connection="RabbitMQConnection %s/shop"`, s.namespace))
+			return n == 4, fmt.Sprint(n)
+		})
 		s.idle(1)
 		s.same("reporting drift", changed)
 		if writes := s.writes(start); len(writes) > 0 {
@@ -155,6 +159,10 @@ func TestDriftReported(t *testing.T) {
 		s.declareQueue("replaced", v1alpha1.QueueTypeClassic, map[string]any{"x-message-ttl": 60000})
 		s.settled(replaced)
 		s.shows(time.Second, wanted)
+		within(t, reaction, "the metric to forget them", func(context.Context) (bool, string) {
+			n, found := metric(t, s.controller, "warrener_drift_reported")
+			return n == 0 && found == 1, fmt.Sprint(n)
+		})
 	})
 }
 

@@ -70,6 +70,8 @@ type world interface {
 	drain(slot int) string
 	// unblock removes by hand what stands in the way of a declaration.
 	unblock(slot int)
+	// grant gives the controller the permissions that its messages ask for.
+	grant()
 	// judge tells what is not as it must be in the end.
 	judge() []string
 	// writes tells what the controller has written to the broker since it was

@@ -27,10 +27,13 @@ const (
 	slotTwin
 	slotOtherTwin
 	slotBinding
-	slotFeed      // of one exchange by the other
-	slotSide      // a second virtual host
-	slotInside    // an exchange in it
-	rabbitSlots   = iota
+	slotFeed   // of one exchange by the other
+	slotSide   // a second virtual host
+	slotInside // an exchange in it
+	rabbitSlots
+)
+
+const (
 	pairedSlots   = slotTwin + slotOtherTwin
 	queueOfTwins  = "twin"
 	foreignObject = "foreign"

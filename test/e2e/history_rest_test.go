@@ -66,6 +66,9 @@ func (h *history) concede() {
 		switch _, _, reason := readiness(h.declared[slot].object); reason {
 		case v1alpha1.ReasonAdoptionRefused:
 			h.redeclare(slot, func(e *event) { e.Adoption = 1 })
+		case v1alpha1.ReasonAccessDenied:
+			h.note("permissions for %s are granted", h.declared[slot].object.GetName())
+			h.world.grant()
 		case v1alpha1.ReasonDependencyNotReady:
 			// What is missing by hand may stay so under driftPolicy: Report.
 			for _, need := range h.world.needs(h.declared[slot].object) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -21,11 +22,13 @@ func TestDeletionsPend(t *testing.T) {
 		away, back func(s *scene, proxy *harness.Proxy)
 		// restart: the controller, which forgets what it knew.
 		restart bool
+		// known is what the connection says before anything is deleted.
+		known string
 		// pends: nothing can be deleted while it is away.
 		pends bool
 	}{
 		"broker away": {
-			reason: "the deletion waits in the inventory", pends: true,
+			reason: "the deletion waits in the inventory", pends: true, known: v1alpha1.ReasonConnectionUnavailable,
 			away: func(_ *scene, proxy *harness.Proxy) { proxy.Refuse() },
 			back: func(_ *scene, proxy *harness.Proxy) { proxy.Forward() },
 		},
@@ -35,9 +38,9 @@ func TestDeletionsPend(t *testing.T) {
 			back: func(_ *scene, proxy *harness.Proxy) { proxy.Forward() },
 		},
 		"Secret gone": {
-			reason: "the last good credentials serve for a minute",
-			away:   func(s *scene, _ *harness.Proxy) { s.remove(s.credentials("shop", "", "")) },
-			back:   func(*scene, *harness.Proxy) {},
+			reason: "the last good credentials serve for a minute", known: v1alpha1.ReasonSecretNotFound,
+			away: func(s *scene, _ *harness.Proxy) { s.remove(s.credentials("shop", "", "")) },
+			back: func(*scene, *harness.Proxy) {},
 		},
 		"Secret gone, controller restarted": {
 			reason: "nobody knows the credentials any more", pends: true, restart: true,
@@ -77,6 +80,9 @@ func TestDeletionsPend(t *testing.T) {
 				s.controller.Kill()
 			}
 			c.away(s, proxy)
+			if c.known != "" {
+				s.reaches(cure, s.connection, metav1.ConditionFalse, c.known)
+			}
 			s.remove(goes)
 			if err := s.client.Get(t.Context(), client.ObjectKeyFromObject(goes), goes); !apierrors.IsNotFound(err) {
 				t.Errorf("the resource lingers: %v, finalizers %q", err, goes.Finalizers)
