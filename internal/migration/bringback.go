@@ -26,6 +26,9 @@ func (m *migration) bringBack(converged bool, done topology.Progress) Decision {
 		if m.state.Shovel != nil {
 			return do("Returning", StopShovel{Name: m.names.Shovel})
 		}
+		if !m.state.ShovelGone { // it would declare its source
+			return wait(m.stopping())
+		}
 		return do("Returning", Delete{ID: topology.QueueID(m.want.VirtualHost, m.names.Backlog)})
 	}
 	if m.detoured() && m.parking() {

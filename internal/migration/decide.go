@@ -28,6 +28,9 @@ func (m *migration) decide() Decision {
 	if m.live == nil {
 		return do("Replacing", Create{Resource: m.declared()})
 	}
+	if d, needed := m.mend(); needed {
+		return d
+	}
 	if m.state.Shovel != nil && m.state.Shovel.Source == m.want.Name {
 		return m.drain() // to its end, whatever is wanted: the backlog is older than what is left
 	}
@@ -87,7 +90,7 @@ func settled(q *topology.Queue) time.Duration {
 var doing = map[string]string{
 	"Preparing": "it is tried whether everything is permitted, and the detour is built",
 	"Detouring": "bindings are moved to the detour",
-	"Draining":  "the shovel for the backlog is started or stopped",
+	"Draining":  "a shovel is started or stopped",
 	"Replacing": "the queue is declared anew",
 	"Returning": "parked messages are led back",
 	"Restoring": "bindings are moved back, and the detour is taken down",

@@ -15,6 +15,9 @@ const unattended = 15 * time.Second
 // detour leads new messages around the queue, and replaces it when it is empty.
 func (m *migration) detour() Decision {
 	if !m.state.exchange(m.names.Detour) {
+		if !m.state.ShovelGone { // an earlier migration's, perhaps at work
+			return wait(m.stopping())
+		}
 		return do("Preparing", m.prepare()...)
 	}
 	if missing := m.parkMissing(); len(missing) > 0 {
@@ -93,13 +96,13 @@ func (m *migration) drain() Decision {
 		long = settled(m.live)
 	}
 	calmed := m.look.heldFor("drained", m.state.empty(m.want.Name) && m.delayed() == 0, long)
-	idle := m.look.heldFor("unattended", !shoveled && len(m.state.Consumers) == 0 && !m.state.empty(m.want.Name), unattended)
+	lonely := m.look.heldFor("unattended", !shoveled && len(m.state.Consumers) == 0 && !m.state.empty(m.want.Name), unattended)
 	switch {
 	case calmed && shoveled:
 		return do("Draining", StopShovel{Name: m.names.Shovel})
 	case calmed:
 		return m.replace()
-	case idle && m.delayed() == 0 && len(m.state.OtherShovels) == 0:
+	case lonely && m.delayed() == 0 && len(m.state.OtherShovels) == 0 && m.state.ShovelGone:
 		actions := m.storeMissing(m.names.Backlog)
 		return do("Draining", append(actions, StartShovel{
 			Name: m.names.Shovel, From: m.want.Name, To: m.names.Backlog, Predeclared: m.state.Modern,

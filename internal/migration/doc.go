@@ -28,6 +28,7 @@
 //	action.go    what can be done
 //	refuse.go    why a queue cannot be migrated
 //	decide.go    the table above
+//	mend.go      what is done about shovels that a broker has lost track of
 //	detour.go    Preparing, Detouring, Draining, Replacing
 //	bringback.go Returning, Restoring
 package migration

@@ -18,7 +18,9 @@ type model struct {
 	queues    map[string]*modelQueue
 	exchanges map[string]*topology.Exchange
 	bindings  map[topology.ID]*topology.Binding
-	shovel    *StartShovel
+	shovel    *StartShovel // as declared
+	worker    *StartShovel // what runs
+	listed    bool         // in the broker's list of what runs
 	policy    bool
 	consumers int
 
@@ -124,11 +126,11 @@ func (b *model) second(publishing bool) {
 			}
 		}
 	}
-	if b.shovel != nil {
-		from := b.queues[b.shovel.From]
+	if b.worker != nil {
+		from := b.queues[b.worker.From]
 		n := min(len(from.messages), 20)
 		for _, message := range from.messages[:n] {
-			b.publish(b.shovel.To, message)
+			b.publish(b.worker.To, message)
 		}
 		from.messages = slices.Clone(from.messages[n:])
 	}
@@ -152,7 +154,7 @@ func (b *model) second(publishing bool) {
 func (b *model) state() State {
 	s := State{
 		Queues: map[string]*topology.Queue{}, Exchanges: maps.Clone(b.exchanges), Bindings: slices.Collect(maps.Values(b.bindings)),
-		Messages: map[string]int64{}, ShovelGone: b.shovel == nil, Policy: b.policy, MaxLength: -1, Modern: true,
+		Messages: map[string]int64{}, ShovelGone: b.shovel == nil && !b.listed, Policy: b.policy, MaxLength: -1, Modern: true,
 	}
 	for name, q := range b.queues {
 		s.Queues[name] = q.Queue
@@ -162,7 +164,10 @@ func (b *model) state() State {
 		}
 	}
 	if b.shovel != nil {
-		s.Shovel = &Shovel{Source: b.shovel.From, Status: "running"}
+		s.Shovel = &Shovel{Source: b.shovel.From}
+		if b.listed {
+			s.Shovel.Status = "running"
+		}
 	}
 	for range b.consumers {
 		s.Consumers = append(s.Consumers, Consumer{Tag: "c"})
@@ -177,9 +182,9 @@ func (b *model) run(a Action) error {
 	case Delete:
 		b.remove(a.ID)
 	case StartShovel:
-		b.shovel = &a
+		b.shovel, b.worker, b.listed = &a, &a, true // another is ended before
 	case StopShovel:
-		b.shovel = nil
+		b.shovel, b.worker, b.listed = nil, nil, b.listed && b.worker == nil // without a worker, the call fails halfway
 	case SetPolicy:
 		b.policy = true
 	case DropPolicy:
@@ -218,7 +223,7 @@ func (b *model) remove(id topology.ID) {
 			for _, message := range slices.Concat(q.unacked, q.messages) {
 				b.lost = append(b.lost, fmt.Sprint(id, message))
 			}
-			if b.shovel != nil && b.shovel.From == id.Name {
+			if b.worker != nil && b.worker.From == id.Name {
 				b.lost = append(b.lost, "the shovel's source "+id.Name)
 			}
 		}
@@ -243,8 +248,36 @@ type history struct {
 	// crashes are the actions, counted over all, after which everything that
 	// the process knew is lost.
 	crashes []int
+	// fails, unless nil, tells of each start and stop of a shovel, from 1, how it fails.
+	fails func(number int) shovelFault
 	// before is called before each decision, with its number.
 	before func(b *model, decision int, want *topology.Queue) *topology.Queue
+}
+
+// shovelFault is how a broker fails when it starts or stops a shovel.
+type shovelFault int
+
+const (
+	noFault      shovelFault = iota
+	leavesEntry              // it ends, but stays listed
+	leavesWorker             // it is not declared any more, but runs
+)
+
+// shovelFails runs an action as a broker does that loses track in the middle.
+func (b *model) shovelFails(a Action, fault shovelFault) (failed bool) {
+	switch a := a.(type) {
+	case StartShovel: // the worker that is to be replaced is not known any more, and no other is started
+		if fault == leavesEntry {
+			b.shovel, b.worker = &a, nil
+			return true
+		}
+	case StopShovel:
+		if b.shovel = nil; fault == leavesEntry {
+			b.worker = nil
+		}
+		return true
+	}
+	return false
 }
 
 var modelSources = []*topology.Binding{
@@ -261,7 +294,7 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 	for range 4 {
 		b.second(true)
 	}
-	want, memory := h.want, &Memory{}
+	want, memory, shovels := h.want, &Memory{}, 0
 	for ; ; decisions++ {
 		if decisions > 900 {
 			t.Fatalf("crashes %v: no end; last: %+v", h.crashes, Decide(want, b.state(), memory, b.now))
@@ -284,6 +317,12 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 			b.second(true)
 		}
 		for _, action := range decision.Actions {
+			if isShovel(action) {
+				if shovels++; h.fails != nil && h.fails(shovels) != noFault && b.shovelFails(action, h.fails(shovels)) {
+					b.second(true)
+					break
+				}
+			}
 			if err := b.run(action); err != nil {
 				if _, expected := action.(ExpectEmpty); !expected {
 					t.Fatalf("crashes %v: %T %+v: %v", h.crashes, action, action, err)
@@ -301,6 +340,14 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 		}
 	}
 	return actions, decisions, b
+}
+
+func isShovel(a Action) bool {
+	switch a.(type) {
+	case StartShovel, StopShovel:
+		return true
+	}
+	return false
 }
 
 // check is what has to hold after every single action.
@@ -335,7 +382,7 @@ func (b *model) complete(t *testing.T, when string, sources []*topology.Binding,
 	if !maps.EqualFunc(b.bindings, expected, func(a, b *topology.Binding) bool { return a.ID() == b.ID() }) {
 		t.Fatalf("%s: bindings %v", when, slices.Collect(maps.Keys(b.bindings)))
 	}
-	if len(b.exchanges) != len(b.published) || b.policy || b.shovel != nil {
+	if len(b.exchanges) != len(b.published) || b.policy || b.shovel != nil || b.worker != nil || b.listed {
 		t.Fatalf("%s: left: exchanges %v, policy %v, shovel %v", when, slices.Collect(maps.Keys(b.exchanges)), b.policy, b.shovel)
 	}
 	b.consumers = max(b.consumers, 1)

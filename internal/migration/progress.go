@@ -61,7 +61,7 @@ func (m *migration) blocked() topology.Progress {
 }
 
 func (m *migration) stopping() topology.Progress {
-	return topology.Progress{Step: "Draining", After: soon, Message: fmt.Sprintf("shovel %s is about to end", m.names.Shovel)}
+	return topology.Progress{Step: m.step(), After: soon, Message: fmt.Sprintf("shovel %s is about to end", m.names.Shovel)}
 }
 
 func (m *migration) returning() topology.Progress {
@@ -98,7 +98,7 @@ func (m *migration) shovelTrouble() string {
 	status, reason := m.state.Shovel.Status, m.state.Shovel.Reason
 	switch {
 	case reason != "":
-		return fmt.Sprintf("shovel %s does not run (%s: %s): see the broker's log; it is tried again every second", m.names.Shovel, status, reason)
+		return fmt.Sprintf("shovel %s does not run (%s: %s): see the broker's log; it is tried again every second, and anew every %s", m.names.Shovel, status, reason, idle)
 	case status == "" || status == "starting":
 		return fmt.Sprintf("shovel %s is about to start", m.names.Shovel)
 	}

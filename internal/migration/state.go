@@ -27,8 +27,8 @@ type State struct {
 	Delays []string
 	// Shovel of this migration; nil if there is none.
 	Shovel *Shovel
-	// ShovelGone is false while the broker still tells of a shovel that has
-	// been deleted.
+	// ShovelGone is false while the broker still lists a shovel, one that has
+	// been deleted included: it may be at work, or nothing but an entry in a list.
 	ShovelGone bool
 	// OtherShovels are other people's that name the queue.
 	OtherShovels []string
