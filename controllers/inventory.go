@@ -110,7 +110,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 // it names may belong to others by now, or to resources of before.
 func dropIfRestored(object *v1alpha1.BrokerInventory) {
 	if uid := string(object.UID); object.OwnUID != uid {
-		object.Entries, object.OwnUID = nil, uid
+		object.Entries, object.Departures, object.DeletionWindow, object.OwnUID = nil, nil, nil, uid
 	}
 }
 

@@ -215,6 +215,7 @@ func TestRestoredInventory(t *testing.T) {
 		t.Errorf("a new shard remembers the UID %q, not %q", shard.OwnUID, shard.UID)
 	}
 	shard.OwnUID = "of-the-backup"
+	shard.Departures = []string{"not even readable"}
 	if err := c.Update(t.Context(), shard); err != nil {
 		t.Fatal(err)
 	}
