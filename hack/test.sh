@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export WARRENER_REQUIRE_PARTS=1
-timeout=25m # for each package
+timeout=45m # for each package
 [ -z "${WARRENER_LONG:-}" ] || timeout=3h
 [ $# -gt 0 ] || set -- ./...
 summary=$(mktemp -d)

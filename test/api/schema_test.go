@@ -82,7 +82,7 @@ func TestDefaults(t *testing.T) {
 		"KafkaConnection": {`{}`, map[string]any{"allowedNamespaces": map[string]any{"from": "Same"}}},
 		"VirtualHost":     {`{}`, merge(copyOf(policies), map[string]any{"deletionPolicy": "Retain"})},
 		"Exchange":        {`{}`, merge(copyOf(policies), map[string]any{"durable": true})},
-		"Queue":           {`{deadLetter: {}}`, merge(copyOf(policies), map[string]any{"durable": true, "updatePolicy": "Refuse", "deadLetter": map[string]any{"create": true}})},
+		"Queue":           {`{deadLetter: {}}`, merge(copyOf(policies), map[string]any{"durable": true, "settings": "Arguments", "updatePolicy": "Refuse", "deadLetter": map[string]any{"create": true}})},
 		"ExchangeBinding": {`{headers: {values: {a: 1}}}`, merge(copyOf(policies), map[string]any{"headers": map[string]any{"match": "all"}})},
 		"Topic":           {`{}`, merge(copyOf(policies), map[string]any{"partitionGrowth": "WhenEmpty"})},
 	}
