@@ -35,7 +35,11 @@ func (m *migration) bringBack(converged bool, done topology.Progress) Decision {
 		return m.cutOff()
 	}
 	if m.state.queue(m.names.Park) {
-		if d, back := m.ship(m.names.Park); !back {
+		d, back := m.ship(m.names.Park)
+		if atTail := m.state.Shovel != nil && m.state.Shovel.Source == m.names.Tail; atTail && m.state.empty(m.names.Park) {
+			back = true // known before the shovel went on, if not to this process: to stop it would double what it has in hand
+		}
+		if !back {
 			return d
 		}
 	}

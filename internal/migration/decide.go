@@ -32,7 +32,11 @@ func (m *migration) decide() Decision {
 		return d
 	}
 	if m.state.Shovel != nil && m.state.Shovel.Source == m.want.Name {
-		return m.drain() // to its end, whatever is wanted: the backlog is older than what is left
+		// To its end, whatever is wanted: the backlog is older than what is left.
+		if m.state.exchange(m.names.Detour) {
+			return m.detour() // for who has bound the queue meanwhile, or it would never be empty
+		}
+		return m.drain()
 	}
 	converged := len(m.want.Diff(m.live)) == 0
 	if converged || m.coming() {

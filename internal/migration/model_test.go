@@ -35,9 +35,10 @@ type modelQueue struct {
 	*topology.Queue
 	messages []modelMessage // ready
 	unacked  []modelMessage // with the consumer, since the last second
+	moved    []modelMessage // by the shovel, and not acknowledged yet
 }
 
-func (q *modelQueue) held() int64 { return int64(len(q.messages) + len(q.unacked)) }
+func (q *modelQueue) held() int64 { return int64(len(q.messages) + len(q.unacked) + len(q.moved)) }
 
 type modelMessage struct {
 	source string
@@ -132,7 +133,7 @@ func (b *model) second(publishing bool) {
 		for _, message := range from.messages[:n] {
 			b.publish(b.worker.To, message)
 		}
-		from.messages = slices.Clone(from.messages[n:])
+		from.moved, from.messages = from.messages[:n], slices.Clone(from.messages[n:])
 	}
 	if q := b.queues[modelQueueName]; q != nil && b.consumers > 0 {
 		for _, message := range q.unacked {
@@ -149,6 +150,18 @@ func (b *model) second(publishing bool) {
 			b.counts[name] = q.held()
 		}
 	}
+}
+
+// endWorker ends what runs: what it had in hand is in its source again, though
+// it has been moved.
+func (b *model) endWorker() {
+	if b.worker == nil {
+		return
+	}
+	if from := b.queues[b.worker.From]; from != nil {
+		from.messages, from.moved = slices.Concat(from.moved, from.messages), nil
+	}
+	b.worker = nil
 }
 
 func (b *model) state() State {
@@ -182,9 +195,11 @@ func (b *model) run(a Action) error {
 	case Delete:
 		b.remove(a.ID)
 	case StartShovel:
-		b.shovel, b.worker, b.listed = &a, &a, true // another is ended before
+		b.endWorker()
+		b.shovel, b.worker, b.listed = &a, &a, true
 	case StopShovel:
-		b.shovel, b.worker, b.listed = nil, nil, b.listed && b.worker == nil // without a worker, the call fails halfway
+		b.shovel, b.listed = nil, b.listed && b.worker == nil // without a worker, the call fails halfway
+		b.endWorker()
 	case SetPolicy:
 		b.policy = true
 	case DropPolicy:
@@ -268,12 +283,13 @@ func (b *model) shovelFails(a Action, fault shovelFault) (failed bool) {
 	switch a := a.(type) {
 	case StartShovel: // the worker that is to be replaced is not known any more, and no other is started
 		if fault == leavesEntry {
-			b.shovel, b.worker = &a, nil
+			b.endWorker()
+			b.shovel = &a
 			return true
 		}
 	case StopShovel:
 		if b.shovel = nil; fault == leavesEntry {
-			b.worker = nil
+			b.endWorker()
 		}
 		return true
 	}

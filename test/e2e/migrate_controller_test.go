@@ -68,6 +68,9 @@ func TestMigrateByEdit(t *testing.T) {
 		if len(a.lost) > 0 || a.returned > 0 || a.refused > 0 || a.confirmed < 1000*rounds {
 			t.Errorf("lost: %v; %s", a.lost, a)
 		}
+		if len(a.doubled) > mostDoubled {
+			t.Errorf("doubled: %s, %v", a, a.doubled)
+		}
 		wanted := make([]string, len(before))
 		for i, line := range before {
 			wanted[i] = line

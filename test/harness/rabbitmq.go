@@ -101,6 +101,13 @@ func (r *RabbitMQ) Start(t testing.TB) {
 	r.private(t).must(t, "start", r.Version, r.instance.name)
 }
 
+// Evaluate evaluates an Erlang expression in a private broker.
+func (r *RabbitMQ) Evaluate(t testing.TB, expression string) {
+	t.Helper()
+	i := r.private(t)
+	i.must(t, "ctl", i.name, "eval", expression)
+}
+
 func (r *RabbitMQ) private(t testing.TB) *instance {
 	t.Helper()
 	if r.instance == nil {
