@@ -56,8 +56,7 @@ func (b *builder) inUse(id topology.ID, winner *topology.Claim, held *Held) stri
 	if why := b.awaited(id, winner, held); why != "" {
 		return why
 	}
-	switch {
-	case usage.Delayed && !b.in.Quiet[id]:
+	if usage.Delayed && !b.in.Quiet[id] {
 		b.plan.Settling = append(b.plan.Settling, id)
 		return "it seems to be; its counts lag, so it is looked at again"
 	}
