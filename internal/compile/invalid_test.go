@@ -93,6 +93,11 @@ func TestInvalid(t *testing.T) {
 			manifest: q("type: mirrored, messageTTL: 1s"),
 			want:     []string{`spec.type: "mirrored" is not a value of this field: write classic, quorum or stream`},
 		},
+		"Scaffolding": {
+			reason:   "a migration would delete it, with the messages in it",
+			manifest: manifest("Queue", "q", "name: warrener.migrate.orders.trial, type: classic"),
+			want:     []string{`spec.name: "warrener.migrate.orders.trial" begins with warrener.migrate., and what has such a name comes and goes with the migration of a queue: choose another name`},
+		},
 		"OwnNames": {
 			reason:   "amq. is the broker's, whether the name is written or is metadata.name",
 			manifest: manifest("Exchange", "amq.mine", "type: topic"),

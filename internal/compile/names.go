@@ -38,11 +38,18 @@ func (d *draft) name(path, value string) {
 	}
 }
 
+// scaffolding begins the names of what a migration or a recreation builds, and
+// deletes when it is done, with whatever is in it.
+const scaffolding = "warrener.migrate."
+
 // ownName checks the name of an exchange or queue that is to be created.
 func (d *draft) ownName(path, value string) {
 	d.name(path, value)
 	if strings.HasPrefix(value, "amq.") {
 		d.problem(path, "%s begins with amq., and such names belong to the broker: choose another name", quote(value))
+	}
+	if strings.HasPrefix(value, scaffolding) {
+		d.problem(path, "%s begins with %s, and what has such a name comes and goes with the migration of a queue: choose another name", quote(value), scaffolding)
 	}
 }
 

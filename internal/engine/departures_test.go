@@ -222,3 +222,27 @@ func TestForgetHeld(t *testing.T) {
 	s.edits()
 	check(t, "also when the rest goes", []string{"queue shop/r0", "queue shop/r5"}, s.broker.names())
 }
+
+// Of what a migration has put aside nobody knows but its entry.
+func TestForgetWaitsForOperations(t *testing.T) {
+	s := migrating(t)
+	s.advance()
+	s.cluster.breaker = plan.Breaker{Floor: 0, Share: 4, Window: time.Hour, Most: 100}
+	s.cluster.RemoveClaim(key("shop/q"), true)
+	s.edits()
+	check(t, "its deletion is held", 1, len(s.cluster.HeldDeletions(via).Owners))
+	forget := func() (int, []string) {
+		forgotten, unknown, err := s.cluster.Forget(t.Context(), s.session, Forgetting{Names: []string{"Queue shop/q"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(forgotten), unknown
+	}
+	n, unknown := forget()
+	check(t, "nothing is forgotten in the middle of a migration", 0, n)
+	check(t, "and that is told", []string{"Queue shop/q"}, unknown)
+	s.quiesce()
+	n, _ = forget()
+	check(t, "it is when the queue is complete", true, n > 0)
+	check(t, "nothing of it leaves the broker", []string{"binding shop/x -> queue q key k", "exchange shop/x", "queue shop/q"}, s.broker.names())
+}

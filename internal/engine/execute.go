@@ -74,19 +74,22 @@ func (x *execution) holdBack() {
 }
 
 // leaveToOthers leaves a step to the connection that it is made over: what one
-// user may do on a broker, another may not. Whoever is there is woken, and wakes
-// the owners here when it is done. The caller holds c.state.
+// user may do on a broker, another may not. Whoever is there is woken, unless a
+// failure has given it a turn of its own, and wakes the owners here when it is
+// done. The caller holds c.state.
 func (x *execution) leaveToOthers(step topology.Step) {
 	c := x.cluster
 	x.failed[step.ID] = &topology.Error{
 		Class: topology.ClassPending, Object: step.ID, Operation: string(step.Verb),
 		Reason: fmt.Sprintf("it is left to %s, over which another owner has it", step.Connection),
 	}
+	paced := c.ledger.holds(step.ID, x.plan.tries[step.ID], c.clock()) != nil
 	for _, owner := range c.concerned(step.ID) {
-		if c.through(owner, step.Connection) {
-			c.dirty[owner] = struct{}{}
-		} else {
+		switch {
+		case !c.through(owner, step.Connection):
 			c.waitFor(plan.Held{Reason: plan.Blocked, Owner: owner, Missing: step.ID})
+		case !paced:
+			c.dirty[owner] = struct{}{}
 		}
 	}
 }
@@ -258,7 +261,7 @@ func (x *execution) note(outcomes []topology.Outcome, reached bool) {
 // fail notes a failed step; the caller holds c.state.
 func (x *execution) fail(step topology.Step, err error) {
 	x.failed[step.ID] = err
-	x.cluster.ledger.fail(step.ID, x.plan.tries[step.ID], err, x.cluster.clock())
+	x.cluster.ledger.fail(step.ID, x.plan.tries[step.ID], step.Connection, err, x.cluster.clock())
 }
 
 // connectionError tells whether a wave failed as a whole, for want of a broker.

@@ -19,8 +19,9 @@ type Forgetting struct {
 // Forget strikes what former owners held over a connection off the inventory.
 // It stays on the broker and is nobody's from then on. A former owner is
 // forgotten whole: what was deleted because the rest of its claim is not known
-// any more would be missed by that rest. The names that nothing was found for
-// are returned as unknown.
+// any more would be missed by that rest; and not before an operation on what it
+// held has come to its end, since nobody else knows of the messages that it has
+// put aside. The names that nothing was found for are returned as unknown.
 func (c *Cluster) Forget(ctx context.Context, s Session, what Forgetting) (forgotten []topology.Entry, unknown []string, err error) {
 	release, err := c.locks.acquire(ctx, &stake{all: true})
 	if err != nil {
@@ -64,7 +65,7 @@ func (c *Cluster) chosen(connection topology.ConnectionKey, what Forgetting) (ow
 	defer c.state.Unlock()
 	found := map[string]bool{}
 	for _, owner := range c.world.Absent() {
-		if !c.through(owner, connection) {
+		if !c.through(owner, connection) || c.isOperatedOn(owner) {
 			continue
 		}
 		departure, _ := c.departures.Find(owner)
@@ -91,4 +92,13 @@ func (c *Cluster) chosen(connection topology.ConnectionKey, what Forgetting) (ow
 		}
 	}
 	return owners, unknown
+}
+
+// isOperatedOn tells whether an operation is under way on something that a former
+// owner holds and that nobody else does. The caller holds c.state.
+func (c *Cluster) isOperatedOn(owner topology.OwnerKey) bool {
+	return slices.ContainsFunc(c.world.Holdings(owner), func(id topology.ID) bool {
+		entry, _ := c.world.Entry(id)
+		return entry.Operation != "" && c.isOrphan(topology.Operation{Owners: entry.Owners})
+	})
 }

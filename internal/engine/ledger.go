@@ -29,9 +29,12 @@ type ledger struct {
 type failure struct {
 	// fingerprint of what was tried: another one is tried at once.
 	fingerprint string
-	err         error
-	attempts    int
-	due         time.Time
+	// connection over which it was tried, and will be: nobody else has to do
+	// with when it is due.
+	connection topology.ConnectionKey
+	err        error
+	attempts   int
+	due        time.Time
 }
 
 func newLedger() *ledger {
@@ -49,13 +52,13 @@ func (l *ledger) holds(id topology.ID, fingerprint string, now time.Time) error 
 }
 
 // fail notes a failed attempt.
-func (l *ledger) fail(id topology.ID, fingerprint string, err error, now time.Time) {
+func (l *ledger) fail(id topology.ID, fingerprint string, connection topology.ConnectionKey, err error, now time.Time) {
 	f := l.entries[id]
 	if f == nil || f.fingerprint != fingerprint {
 		f = &failure{fingerprint: fingerprint}
 		l.entries[id] = f
 	}
-	f.err = err
+	f.err, f.connection = err, connection
 	f.attempts++
 	f.due = now.Add(l.delay(topology.ClassOf(err), f.attempts))
 }
@@ -70,11 +73,11 @@ func (l *ledger) expire() {
 	}
 }
 
-// due lists the objects whose turn has come.
-func (l *ledger) due(now time.Time) []topology.ID {
+// due lists the objects whose turn on a connection has come.
+func (l *ledger) due(now time.Time, connection topology.ConnectionKey) []topology.ID {
 	set := map[topology.ID]struct{}{}
 	for id, f := range l.entries {
-		if !now.Before(f.due) {
+		if f.connection == connection && !now.Before(f.due) {
 			set[id] = struct{}{}
 		}
 	}

@@ -155,3 +155,34 @@ func TestStepsRunOverTheirOwnConnection(t *testing.T) {
 	check(t, "and told", []string{"shop/b Ready Succeeded: exchange shop/x is as declared"}, said(s.edits()))
 	check(t, "nothing is left to do", "never", s.dueIn())
 }
+
+// What failed over one connection is not due over another one that shares it:
+// there is nothing that this one could do about it, however often it looked.
+func TestFailuresAreDueOverTheConnectionOfTheirStep(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	x := exchange("x")
+	s.set(cr("audit/a", shares(x), through(second)), cr("shop/b", shares(x), func(c *topology.Claim) { c.Owner.Created = birth.Add(time.Hour) }))
+	s.broker.faults[x.ID()] = []fault{refuse(topology.ClassTransient, "busy"), refuse(topology.ClassTransient, "busy")}
+	s.session.Connection = second
+	s.edits()
+	s.session.Connection = via
+	s.edits()
+	s.wait(time.Minute)
+	check(t, "it would be at it without a break until the other connection is", "never", s.dueIn())
+	check(t, "nothing was done", []string(nil), said(s.edits()))
+
+	s.session.Connection = second
+	s.edits() // fails again
+	s.cluster.Touch(key("shop/b"))
+	s.session.Connection = via
+	s.edits()
+	if at, _ := s.cluster.Next(second); !at.After(s.clock()) {
+		t.Error("the other connection has a turn of its own, and need not be called before that")
+	}
+	s.wait(time.Minute)
+	s.session.Connection = second
+	check(t, "made in the end", []string{"audit/a Ready Succeeded: exchange shop/x is as declared"}, said(s.edits()))
+	s.session.Connection = via
+	check(t, "and told", []string{"shop/b Ready Succeeded: exchange shop/x is as declared"}, said(s.edits()))
+}

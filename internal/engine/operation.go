@@ -300,7 +300,7 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 	now := c.clock()
 	tell := true
 	if err != nil {
-		c.setbacks.fail(a.ID(), a.try, err, now)
+		c.setbacks.fail(a.ID(), a.try, a.Connection, err, now)
 	} else {
 		recovered := c.setbacks.entries[a.ID()] != nil
 		c.setbacks.clear(a.ID())

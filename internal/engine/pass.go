@@ -93,7 +93,7 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	revisit := c.ledger.due(now)
+	revisit := c.ledger.due(now, connection)
 	for id, s := range c.settling {
 		if !s.over && now.Sub(s.since) >= settleTime {
 			revisit = append(revisit, id)
@@ -139,7 +139,9 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 		}
 	}
 	for id, f := range c.ledger.entries {
-		note(id, f.due)
+		if f.connection == connection {
+			note(id, f.due)
+		}
 	}
 	for id, s := range c.settling {
 		if !s.over {

@@ -27,7 +27,7 @@ func TestLedgerDelays(t *testing.T) {
 				l := &ledger{entries: map[topology.ID]*failure{}, jitter: func() float64 { return jitter }}
 				id, err := queue("q").ID(), &topology.Error{Class: c.class}
 				for range attempts {
-					l.fail(id, "one", err, birth)
+					l.fail(id, "one", via, err, birth)
 				}
 				least, most := c.want[i], c.want[i]+c.want[i]/4
 				switch due := l.entries[id].due.Sub(birth); {

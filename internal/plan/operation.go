@@ -157,7 +157,7 @@ func (b *builder) endOperation(id topology.ID, e *ending) {
 		want = b.in.World.lastWish(id)
 	}
 	b.operations[id] = &topology.Operation{
-		Kind: e.entry.Operation, Want: want, Live: e.live, Owners: e.entry.Owners, Connection: e.entry.Connection,
+		Kind: e.entry.Operation, Want: want, Live: e.live, Owners: e.entry.Owners, Connection: e.connection,
 	}
 }
 

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/warrener-dev/warrener/internal/plan"
@@ -151,5 +152,30 @@ func TestOperationsAreNoEmptyPlan(t *testing.T) {
 	p := &plan.Plan{Operations: []topology.Operation{{Kind: topology.OperationMigrate, Want: queue("q")}}}
 	if p.Empty() {
 		t.Error("a plan with an operation has something to do")
+	}
+}
+
+// Deleting a binding and beginning an operation on its queue must not go on at
+// the same time: the operation would bring back what the books know no longer.
+func TestEndedBindingsNeedTheirQueue(t *testing.T) {
+	in := bind("x", "q", "k")
+	w := plan.NewWorld()
+	for _, entry := range owned(cr("audit/b", wants(in))) {
+		w.SetEntry(entry)
+	}
+	if got := plan.Needs(w, w.Focus(w.Absent())); !slices.Equal(got, ids(queue("q"))) {
+		t.Errorf("needs %v", got)
+	}
+}
+
+// Who is there carries on with what a connection began that is there no longer.
+func TestEndingOperationsGoOnOverALivingConnection(t *testing.T) {
+	was := inHand(topology.OperationMigrate, queue("q"), owned(cr("shop/q", wants(queue("q")))))
+	now := cr("shop/q", wants(queue("another")))
+	now.Connection = topology.ConnectionKey{Kind: broker.Kind, Namespace: "shop", Name: "new"}
+	s := scenario{claims: []*topology.Claim{now}, inventory: was, live: []topology.Resource{queue("q"), queue("another")}}
+	p := plan.Compute(s.input())
+	if len(p.Operations) != 1 || p.Operations[0].Connection != now.Connection {
+		t.Errorf("operations %+v", p.Operations)
 	}
 }

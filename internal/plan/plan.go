@@ -120,19 +120,28 @@ type Input struct {
 }
 
 // Needs lists the objects, beyond the focus, that decide whether something in
-// the focus can be created. Sorted.
+// the focus can be created, or, of a binding, be deleted: an operation on its
+// queue leads it elsewhere. Sorted.
 func Needs(w *World, focus []topology.ID) []topology.ID {
 	in := map[topology.ID]struct{}{}
 	for _, id := range focus {
 		in[id] = struct{}{}
 	}
 	out := map[topology.ID]struct{}{}
+	add := func(need topology.ID) {
+		if _, inFocus := in[need]; !inFocus {
+			out[need] = struct{}{}
+		}
+	}
 	for _, id := range focus {
 		for _, wanter := range w.wanters[id] {
 			for _, need := range wanter.want.Resource.Needs() {
-				if _, inFocus := in[need]; !inFocus {
-					out[need] = struct{}{}
-				}
+				add(need)
+			}
+		}
+		if id.Kind == topology.KindBinding && len(w.wanters[id]) == 0 {
+			if _, destination, err := topology.BindingEnds(id); err == nil && destination.Kind == topology.KindQueue {
+				add(destination)
 			}
 		}
 	}

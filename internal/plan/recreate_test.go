@@ -45,3 +45,40 @@ func TestRecreate(t *testing.T) {
 		},
 	})
 }
+
+// A message that waits for its retry comes back to the queue, and would find
+// nothing in the moment in which it is not there.
+func TestRecreateWaitsForRetries(t *testing.T) {
+	classic, target := queue("q"), queue("q", "x-max-length", int64(7))
+	back, redeliver := bind("q.redeliver", "q", ""), exchange("q.redeliver", "fanout")
+	tier := queue("q.tier", "x-message-ttl", int64(1000), "x-dead-letter-exchange", "q.redeliver")
+	published := queue("q.delay", "x-message-ttl", int64(1000), "x-dead-letter-exchange", "", "x-dead-letter-routing-key", "q")
+	keeps := quorum("q.tier", "x-message-ttl", int64(1000), "x-dead-letter-exchange", "q.redeliver", "x-dead-letter-strategy", "at-least-once")
+	second := queue("q.tier2", "x-message-ttl", int64(2000), "x-dead-letter-exchange", "q.redeliver")
+	dead := queue("q.dead")
+	claims := func(q *topology.Queue, more ...topology.Resource) []*topology.Claim {
+		return []*topology.Claim{cr("shop/q", updating(topology.UpdateRecreate), wants(q), shares(more...))}
+	}
+	refused := []string{"held ImmutableFieldChanged shop/q queue shop/q"}
+	begins := []string{"Recreate queue shop/q from classic {} to classic {\"x-max-length\":7}", "record queue shop/q of shop/q in Recreate"}
+	at := func(delay *topology.Queue, usage used, reason string, want []string, says ...string) scenario {
+		rest := []topology.Resource{redeliver, delay, dead, back}
+		if delay == tier {
+			rest = append(rest, second)
+		}
+		return scenario{
+			reason: reason, claims: claims(target, rest...), inventory: owned(claims(classic, rest...)...),
+			live: append([]topology.Resource{classic}, rest...), usage: usage, want: want, says: says,
+		}
+	}
+	run(t, map[string]scenario{
+		"Tier": at(tier, used{classic.ID(): {}, tier.ID(): {Messages: 2}}, "it comes back through the exchange that the claim binds",
+			refused, "2 messages in queue shop/q.tier will come back to it"),
+		"Published": at(published, used{classic.ID(): {}, published.ID(): {Messages: 1}}, "and through the default exchange",
+			refused, "1 message in queue shop/q.delay will come back to it"),
+		"NotKnown": at(tier, used{classic.ID(): {}}, "that has to be asked, of all at once: a plan may ask a few times only", append([]string{"usage? queue shop/q.tier", "usage? queue shop/q.tier2"}, refused...)),
+		"Empty":    at(tier, used{classic.ID(): {}, tier.ID(): {}, second.ID(): {}}, "no retry is under way", begins),
+		"Keeps":    at(keeps, used{classic.ID(): {}}, "at-least-once keeps what finds nothing", begins),
+		"Dead":     at(tier, used{classic.ID(): {}, tier.ID(): {}, second.ID(): {}, dead.ID(): {Messages: 5}}, "what is dead does not come back", begins),
+	})
+}

@@ -102,6 +102,18 @@ func TestWhichShovelsNameAQueue(t *testing.T) {
 	}
 }
 
+// A URI without a virtual host leads to "/".
+func TestShovelsToTheDefaultVirtualHost(t *testing.T) {
+	s := wireShovel{VirtualHost: "other"}
+	s.Value.SourceQueue = "q"
+	for uri, want := range map[string]bool{"amqp://": true, "amqp://host": true, "amqp:///%2F": true, "amqp://host/v": false} {
+		s.Value.SourceURI = texts{uri}
+		if got := s.names("/", "q"); got != want {
+			t.Errorf("%s: %v, want %v", uri, got, want)
+		}
+	}
+}
+
 func TestPoliciesOfAMigration(t *testing.T) {
 	n := migration.NamesOf("q")
 	policies := `[{"name":"all","pattern":".*","apply-to":"all","priority":0,"definition":{"max-length":50}},

@@ -40,7 +40,8 @@ func (t *texts) UnmarshalJSON(raw []byte) error {
 }
 
 // names tells whether the shovel could mean this queue: the same name, in the
-// shovel's own virtual host or in one of that name, wherever.
+// shovel's own virtual host or in one of that name, wherever. A URI that names
+// none means "/".
 func (w wireShovel) names(virtualHost, queue string) bool {
 	at := func(name string, uris texts) bool {
 		if name != queue {
@@ -50,7 +51,11 @@ func (w wireShovel) names(virtualHost, queue string) bool {
 			return true
 		}
 		for _, text := range uris {
-			if uri, err := url.Parse(text); err == nil && strings.TrimPrefix(uri.Path, "/") == virtualHost {
+			uri, err := url.Parse(text)
+			if err != nil {
+				continue
+			}
+			if named := strings.TrimPrefix(uri.Path, "/"); named == virtualHost || uri.Path == "" && virtualHost == "/" {
 				return true
 			}
 		}
