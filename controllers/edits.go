@@ -134,6 +134,9 @@ func (r *Registry) wakeOthers(s *session, cluster *engine.Cluster) {
 		if at, any := cluster.Next(key); any && key != s.key && !at.After(time.Now()) {
 			r.queue(Request{key, LaneEdits}, 0)
 		}
+		if key != s.key {
+			r.queueOperations(key, cluster)
+		}
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 //	at most the limit               each goes by its policy
 //	more                            a window opens: all of them that are not off
 //	                                the broker yet are held
-//	any, while a window is open     they join it
+//	any, while deletions over the   they join the window
+//	same connection are held
 //	held, and declared again        they own again, and are out of it
 //	held, and allowed by the id     they go; once nothing is held the window is
 //	                                closed, and the count begins anew
@@ -141,7 +142,11 @@ func (b Breaker) Judge(w *World, before topology.Departures, allow Allowance, no
 	j.keep(before.List)
 	open := j.open()
 	j.allow(allow)
-	j.join(open)
+	held, tripped := j.fresh(open)
+	if tripped {
+		held = append(held, j.lately(len(open) > 0)...)
+	}
+	j.hold(held)
 	if !j.changed && !j.news {
 		return before, false
 	}
@@ -180,13 +185,16 @@ func (j *judgement) counts(d topology.Departure) bool {
 	return d.Held == 0 && !d.Allowed && j.now.Sub(d.Seen) < j.breaker.Window
 }
 
-func (j *judgement) open() bool {
-	for _, d := range j.list {
+// open lists the connections over which deletions are held. What is held over
+// one that is gone must not hold everybody else's for ever.
+func (j *judgement) open() map[topology.ConnectionKey]bool {
+	out := map[topology.ConnectionKey]bool{}
+	for owner, d := range j.list {
 		if d.Held > 0 {
-			return true
+			out[j.ended[owner].Connection] = true
 		}
 	}
-	return false
+	return out
 }
 
 // allow lets go what a person has acknowledged.
@@ -207,7 +215,7 @@ func (j *judgement) allow(allow Allowance) {
 		return
 	}
 	j.news = true
-	if j.open() {
+	if len(j.open()) > 0 {
 		return
 	}
 	for owner, d := range j.list { // the count begins anew
@@ -220,34 +228,50 @@ func (j *judgement) allow(allow Allowance) {
 	}
 }
 
-// join takes in who went since, and opens a window if that is too much and none
-// was open.
-func (j *judgement) join(open bool) {
-	var fresh []topology.Departure
+// fresh lists who went since: those that are held, because others are over the
+// same connection or because they are too many, which trips the breaker. The
+// others go.
+func (j *judgement) fresh(open map[topology.ConnectionKey]bool) (held []topology.Departure, tripped bool) {
+	var rest []topology.Departure
 	for owner, e := range j.ended {
-		if _, known := j.list[owner]; !known {
-			fresh = append(fresh, topology.Departure{Owner: owner, Seen: j.now, Weight: e.Weight})
+		if _, known := j.list[owner]; known {
+			continue
+		}
+		d := topology.Departure{Owner: owner, Seen: j.now, Weight: e.Weight}
+		if open[e.Connection] {
+			held = append(held, d)
+		} else {
+			rest = append(rest, d)
 		}
 	}
-	if len(fresh) == 0 {
-		return
+	if len(rest) > 0 && j.tooMuch(rest) {
+		return append(held, rest...), true
 	}
-	if !open && !j.tooMuch(fresh) {
+	for _, d := range rest {
 		j.news = true
-		for _, d := range fresh {
-			j.list[d.Owner] = d
-		}
-		return
+		j.list[d.Owner] = d
 	}
+	return held, false
+}
+
+// lately lists what went in the last minutes and is not off the broker yet. It
+// opens a window if none is open.
+func (j *judgement) lately(open bool) []topology.Departure {
 	if !open {
 		j.after.Last, j.after.Opened = 0, later(j.now, j.after.Opened)
-		for owner, d := range j.list {
-			if _, there := j.ended[owner]; there && j.counts(d) {
-				fresh = append(fresh, d)
-				delete(j.list, owner)
-			}
+	}
+	var out []topology.Departure
+	for owner, d := range j.list {
+		if _, there := j.ended[owner]; there && j.counts(d) {
+			out = append(out, d)
+			delete(j.list, owner)
 		}
 	}
+	return out
+}
+
+// hold gives deletions a place in the window, as long as there are any.
+func (j *judgement) hold(fresh []topology.Departure) {
 	slices.SortFunc(fresh, func(x, y topology.Departure) int {
 		return cmp.Or(x.Seen.Compare(y.Seen), x.Owner.Compare(y.Owner))
 	})

@@ -48,6 +48,13 @@ func (h *history) put(claim *topology.Claim) {
 	}
 }
 
+// elsewhere is a queue that is reached over another connection.
+func elsewhere(i int) *topology.Claim {
+	claim := numbered(i)
+	claim.Connection.Namespace = "elsewhere"
+	return claim
+}
+
 // remove takes resources away, seen or not.
 func (h *history) remove(from, to int) {
 	for i := from; i < to; i++ {
@@ -235,6 +242,32 @@ func TestBreaker(t *testing.T) {
 				h.judge()
 				h.ack()
 				h.allow.Connection.Namespace = "elsewhere"
+				h.judge()
+			},
+		},
+		"OverAnotherConnection": {
+			reason: "what is held over one connection, which may be gone for good, does not hold what goes over another",
+			queues: 20, held: 8, left: 26,
+			play: func(h *history) {
+				for i := 20; i < 28; i++ {
+					h.put(elsewhere(i))
+				}
+				h.remove(0, 8)
+				h.judge()
+				h.remove(20, 22)
+				h.judge()
+			},
+		},
+		"TripsOverAnotherConnectionToo": {
+			reason: "but too many are too many there, too",
+			queues: 20, held: 16, left: 28,
+			play: func(h *history) {
+				for i := 20; i < 28; i++ {
+					h.put(elsewhere(i))
+				}
+				h.remove(0, 8)
+				h.judge()
+				h.remove(20, 28)
 				h.judge()
 			},
 		},

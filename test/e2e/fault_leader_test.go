@@ -135,7 +135,7 @@ func TestFaultsLeaderPaused(t *testing.T) {
 	t.Parallel()
 	d := newDuel(t)
 	held, release := d.midway("bulk", 20)
-	bulk := d.many("bulk", 100)
+	bulk := d.many("bulk", 45) // fewer than the breaker holds back
 	<-held
 	d.controller.Pause()
 	paused := time.Now()

@@ -88,7 +88,17 @@ func (h *history) concede() {
 // to the API server.
 func (h *history) idles() {
 	h.t.Helper()
-	h.barrier() // one more: whether dead letters wait is asked before a sweep, and told after it
+	// Whether dead letters wait is asked before a sweep and told after it, some
+	// seconds later on a busy machine: once everybody has been told, that is it.
+	for known := map[string]string(nil); ; {
+		h.barrier()
+		sleep(h.t.Context(), 300*time.Millisecond)
+		now := h.objectVersions()
+		if maps.Equal(known, now) || h.t.Context().Err() != nil {
+			break
+		}
+		known = now
+	}
 	for range 10 {
 		h.world.writes()
 		before := h.objectVersions()
