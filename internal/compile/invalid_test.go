@@ -98,6 +98,11 @@ func TestInvalid(t *testing.T) {
 			manifest: manifest("Queue", "q", "name: warrener.migrate.orders.trial, type: classic"),
 			want:     []string{`spec.name: "warrener.migrate.orders.trial" begins with warrener.migrate., and what has such a name comes and goes with the migration of a queue: choose another name`},
 		},
+		"ScaffoldingPolicy": {
+			reason:   "a migration of X would delete the policy of the queue migrate.X.policy",
+			manifest: manifest("Queue", "q", "name: migrate.x.policy, type: classic, settings: Policy, maxLength: 5"),
+			want:     []string{`spec.settings: a policy of the name warrener.migrate.x.policy belongs to the migration of a queue: choose a name that does not begin with migrate., or write Arguments`},
+		},
 		"OwnNames": {
 			reason:   "amq. is the broker's, whether the name is written or is metadata.name",
 			manifest: manifest("Exchange", "amq.mine", "type: topic"),

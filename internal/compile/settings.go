@@ -58,6 +58,10 @@ func (d *draft) settings(q *v1alpha1.Queue, wanted *topology.Queue) {
 		d.warn("spec.settings", "Policy has nothing to put into a policy: write messageTTL, maxLength or another field that docs/settings.md lists")
 		return
 	}
+	if strings.HasPrefix(topology.QueuePolicyName(wanted.Name), scaffolding) {
+		d.problem("spec.settings", "a policy of the name %s belongs to the migration of a queue: choose a name that does not begin with %s, or write Arguments",
+			topology.QueuePolicyName(wanted.Name), strings.TrimPrefix(scaffolding, "warrener."))
+	}
 	policy := topology.QueuePolicy(d.virtualHost, wanted.Name, wanted.Type, definition)
 	policy.After = wanted.After
 	wanted.After = append(slices.Clone(wanted.After), policy.ID())
