@@ -14,6 +14,7 @@ summary=$(mktemp -d)
 trap 'rm -rf "$summary"' EXIT
 go build -o "$summary/testsum" ./hack/testsum
 go vet "$@"
-# Two packages at a time: each may run brokers of its own.
+# Two packages at a time, and four tests of each that may run at the same time, whatever the processors: most of what they do
+# is wait for brokers.
 # shellcheck disable=SC2086 # TESTFLAGS are several words
-go test -json -p 2 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"
+go test -json -p 2 -parallel 4 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"
