@@ -9,9 +9,9 @@ import (
 )
 
 // RabbitMQ ends what it does for a request when the connection closes on which it
-// came, because the process that asked was killed or has given up. With Mnesia,
-// from 3.12 on, a binding of a topic exchange is listed first and led then, and
-// not in one transaction. Cut in between, a binding is listed that leads nowhere,
+// came, because the process that asked was killed or has given up. 4.0 lists a
+// binding of a topic exchange first and has it lead then, and not in one
+// transaction (3.10 and 4.3 do, and other types of exchange). Cut in between, a binding is listed that leads nowhere,
 // or leads on and is not listed, for ever: no listing tells, and to make what is
 // listed, or to delete what is not, changes nothing. So whoever has not heard all
 // answers trusts neither what is there nor what is not: it makes sure of another
