@@ -19,7 +19,7 @@ import (
 // not listed. The next process gets round both: nothing is lost, and nothing is
 // there twice but what comes while such a binding leads to a detour just made.
 func TestMigrateCutOff(t *testing.T) {
-	rounds := 4
+	rounds := 2
 	if os.Getenv("WARRENER_LONG") != "" {
 		rounds = 12
 	}
