@@ -66,7 +66,10 @@ func (m *migration) bringBack(converged bool, done topology.Progress) Decision {
 		return m.detour() // anew, now that the last migration is complete
 	}
 	if bindings := m.state.into(m.names, m.names.Detour, topology.DestinationExchange); len(bindings) > 0 {
-		return do("Restoring", move(bindings, m.want.Name, topology.DestinationQueue)...)
+		return do("Restoring", m.move(bindings, m.want.Name, topology.DestinationQueue)...)
+	}
+	if again := m.unbindAgain(m.want.Name, m.names.Detour, topology.DestinationExchange); m.state.exchange(m.names.Detour) && len(again) > 0 {
+		return do("Restoring", again...)
 	}
 	if actions := m.tearDown(); len(actions) > 0 {
 		return do("Restoring", actions...)

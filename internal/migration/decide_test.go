@@ -28,9 +28,11 @@ func TestCrashAfterEveryAction(t *testing.T) {
 				}
 				for first := 1; first <= actions; first++ {
 					for _, after := range []int{0, 2} {
-						h.crashes = []int{first, first + after}
-						_, _, b := h.play(t)
-						b.complete(t, fmt.Sprint("crashes ", h.crashes), modelSources, true)
+						for _, h.cut = range []bool{false, true} {
+							h.crashes = []int{first, first + after}
+							_, _, b := h.play(t)
+							b.complete(t, fmt.Sprint("crashes ", h.crashes, ", cut: ", h.cut), modelSources, true)
+						}
 					}
 				}
 			})

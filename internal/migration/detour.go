@@ -30,8 +30,11 @@ func (m *migration) detour() Decision {
 		// message would be there twice: they have to end in one queue first.
 		return do("Detouring", Create{Resource: m.binding(m.names.Detour, m.want.Name)})
 	case len(bindings) > 0:
-		return do("Detouring", move(bindings, m.names.Detour, topology.DestinationExchange)...)
+		return do("Detouring", m.move(bindings, m.names.Detour, topology.DestinationExchange)...)
 	case !m.detoured():
+		if again := m.unbindAgain(m.names.Detour, m.want.Name, topology.DestinationQueue); len(again) > 0 {
+			return do("Detouring", again...)
+		}
 		return do("Detouring", m.unbind(m.names.Detour, m.want.Name))
 	}
 	return m.drain()
@@ -129,21 +132,6 @@ func (m *migration) replace() Decision {
 	}
 	actions := append(m.tryWanted(), ExpectEmpty{Queue: m.want.Name}, Delete{ID: m.want.ID()}, Create{Resource: m.declared()})
 	return do("Replacing", actions...)
-}
-
-// move binds another destination as the first is bound, and unbinds the first
-// then.
-func move(bindings []*topology.Binding, destination, destinationType string) []Action {
-	var actions []Action
-	for _, b := range bindings {
-		twin := *b
-		twin.Destination, twin.DestinationType, twin.PropertiesKeys = destination, destinationType, nil
-		actions = append(actions, Create{Resource: &twin})
-	}
-	for _, b := range bindings {
-		actions = append(actions, Delete{ID: b.ID(), Live: b})
-	}
-	return actions
 }
 
 func (m *migration) binding(source, queue string) *topology.Binding {

@@ -29,6 +29,7 @@
 //	refuse.go    why a queue cannot be migrated
 //	decide.go    the table above
 //	mend.go      what is done about shovels that a broker has lost track of
+//	move.go      bindings to the detour and back, and calls that were cut off
 //	detour.go    Preparing, Detouring, Draining, Replacing
 //	bringback.go Returning, Restoring
 package migration

@@ -17,10 +17,11 @@ type model struct {
 	now       time.Time
 	queues    map[string]*modelQueue
 	exchanges map[string]*topology.Exchange
-	bindings  map[topology.ID]*topology.Binding
-	shovel    *StartShovel // as declared
-	worker    *StartShovel // what runs
-	listed    bool         // in the broker's list of what runs
+	bindings  map[topology.ID]*topology.Binding // as listed
+	routes    map[topology.ID]*topology.Binding // as they lead: see half
+	shovel    *StartShovel                      // as declared
+	worker    *StartShovel                      // what runs
+	listed    bool                              // in the broker's list of what runs
 	policy    bool
 	consumers int
 
@@ -61,7 +62,7 @@ func queueOf(kind string, ttl int64) *topology.Queue {
 func newModel(live *topology.Queue, sources ...*topology.Binding) *model {
 	b := &model{
 		now: time.Unix(1e9, 0), queues: map[string]*modelQueue{}, exchanges: map[string]*topology.Exchange{},
-		bindings: map[topology.ID]*topology.Binding{}, published: map[string]int{}, handled: map[string][]int{}, counts: map[string]int64{},
+		bindings: map[topology.ID]*topology.Binding{}, routes: map[topology.ID]*topology.Binding{}, published: map[string]int{}, handled: map[string][]int{}, counts: map[string]int64{},
 	}
 	b.queues[live.Name] = &modelQueue{Queue: live}
 	for _, s := range sources {
@@ -78,7 +79,7 @@ func (b *model) bind(binding *topology.Binding) {
 	if b.exchanges[binding.Source] == nil {
 		b.exchanges[binding.Source] = &topology.Exchange{VirtualHost: "/", Name: binding.Source, Type: "topic", Durable: true}
 	}
-	b.bindings[binding.ID()] = binding
+	b.bindings[binding.ID()], b.routes[binding.ID()] = binding, binding
 	b.published[binding.Source] += 0
 }
 
@@ -90,7 +91,7 @@ func (b *model) route(exchange string, seen map[string]bool) map[string]bool {
 	}
 	seen[exchange] = true
 	matched := false
-	for _, binding := range b.bindings {
+	for _, binding := range b.routes {
 		if binding.Source != exchange {
 			continue
 		}
@@ -226,7 +227,9 @@ func (b *model) create(r topology.Resource) error {
 		if b.queues[r.Destination] == nil && r.DestinationType == topology.DestinationQueue || b.exchanges[r.Source] == nil {
 			return fmt.Errorf("not found")
 		}
-		b.bindings[r.ID()] = r
+		if b.bindings[r.ID()] == nil {
+			b.bindings[r.ID()], b.routes[r.ID()] = r, r
+		}
 	}
 	return nil
 }
@@ -246,14 +249,36 @@ func (b *model) remove(id topology.ID) {
 	case topology.KindExchange:
 		delete(b.exchanges, id.Name)
 	case topology.KindBinding:
-		delete(b.bindings, id)
+		if b.bindings[id] != nil {
+			delete(b.bindings, id)
+			delete(b.routes, id)
+		}
 		return
 	}
 	for key, binding := range b.bindings {
 		if binding.SourceID() == id || binding.DestinationID() == id {
 			delete(b.bindings, key)
+			delete(b.routes, key)
 		}
 	}
+}
+
+// half does to a binding of a topic exchange what a broker does that is cut off
+// in the middle: the list changes, and where messages go does not.
+func (b *model) half(a Action) {
+	before := maps.Clone(b.routes)
+	_ = b.run(a)
+	id := topology.ID{}
+	switch a := a.(type) {
+	case Create:
+		id = a.Resource.ID()
+	case Delete:
+		id = a.ID
+	}
+	if source, _, err := topology.BindingEnds(id); err != nil || b.exchanges[source.Name].Type != "topic" {
+		return
+	}
+	b.routes = before
 }
 
 // history is one migration in the model.
@@ -263,6 +288,8 @@ type history struct {
 	// crashes are the actions, counted over all, after which everything that
 	// the process knew is lost.
 	crashes []int
+	// cut: the action is not carried out to its end then; see model.half.
+	cut bool
 	// fails, unless nil, tells of each start and stop of a shovel, from 1, how it fails.
 	fails func(number int) shovelFault
 	// before is called before each decision, with its number.
@@ -339,10 +366,13 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 					break
 				}
 			}
-			if err := b.run(action); err != nil {
+			if h.cut && slices.Contains(h.crashes, actions+1) {
+				b.half(action)
+			} else if err := b.run(action); err != nil {
 				if _, expected := action.(ExpectEmpty); !expected {
 					t.Fatalf("crashes %v: %T %+v: %v", h.crashes, action, action, err)
 				}
+				memory.Interrupted()
 				b.second(true)
 				break
 			}

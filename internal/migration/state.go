@@ -105,7 +105,14 @@ type Memory struct {
 	lowest map[string]int64
 	// peak is the most that was seen on its way back.
 	peak int64
+	// moved is where all bindings lead now, by calls that were all answered;
+	// empty: nobody knows how the last calls ended.
+	moved string
 }
+
+// Interrupted notes that not all actions of the last Decision were carried out,
+// or that the answer to one was not heard.
+func (m *Memory) Interrupted() { m.moved = "" }
 
 // look is one Decide with its memory.
 type look struct {

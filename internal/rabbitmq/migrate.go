@@ -48,6 +48,7 @@ func (b *Broker) Advance(ctx context.Context, op topology.Operation) (topology.P
 			return decision.Progress, decision.Refused
 		}
 		if err := b.migrate(ctx, want, decision.Actions); err != nil {
+			memory.Interrupted()
 			return decision.Progress, err
 		}
 		if time.Since(begin) > advanceFor {

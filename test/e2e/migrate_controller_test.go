@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -69,7 +70,10 @@ func TestMigrateByEdit(t *testing.T) {
 			t.Errorf("lost: %v; %s", a.lost, a)
 		}
 		if len(a.doubled) > mostDoubled {
-			t.Errorf("doubled: %s, %v", a, a.doubled)
+			t.Errorf("doubled: %s, first %v", a, a.doubled[:mostDoubled])
+		}
+		if t.Failed() {
+			s.tellBindings()
 		}
 		wanted := make([]string, len(before))
 		for i, line := range before {
@@ -98,7 +102,20 @@ func (s *scene) killInMigration(q *v1alpha1.Queue, writes int) {
 		return over || len(s.recorder.Writes(start)) >= writes, fmt.Sprintf("%d writes", len(s.recorder.Writes(start)))
 	})
 	s.controller.Kill()
+	s.t.Logf("%s killed", time.Now().Format(clock))
 	s.controller.Start(s.t)
+}
+
+const clock = "15:04:05.000"
+
+// tellBindings logs which bindings the controller made and deleted, and when:
+// what it had asked for when it was killed has no status, or 502.
+func (s *scene) tellBindings() {
+	for _, r := range s.recorder.Writes(time.Time{}) {
+		if strings.HasPrefix(r.Path, "/api/bindings/"+url.PathEscape(s.virtualHost)+"/") || strings.HasSuffix(r.Path, "/orders") {
+			s.t.Logf("%s %s %s %d", r.Time.Format(clock), r.Method, r.Path, r.Status)
+		}
+	}
 }
 
 // watchMigration gathers what the status tells, and holds it to what a status

@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,7 +30,8 @@ type death int
 const (
 	lives death = iota
 	beforeIt
-	afterIt // the broker has done it, and nobody heard
+	afterIt  // the broker has done it, and nobody heard
+	duringIt // the connection closes, and the broker ends what it does, if it still can
 )
 
 var errKilled = errors.New("the process was killed here")
@@ -47,12 +50,19 @@ func (f *mortal) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	f.dead = end != lives
 	f.mu.Unlock()
-	if end == beforeIt {
+	switch end {
+	case beforeIt:
 		return nil, errKilled
+	case duringIt:
+		ctx, cut := context.WithTimeout(request.Context(), time.Duration(200+rand.IntN(6000))*time.Microsecond)
+		defer cut()
+		request = request.WithContext(ctx)
 	}
 	response, err := http.DefaultTransport.RoundTrip(request)
-	if end == afterIt && err == nil {
-		_ = response.Body.Close()
+	if end != lives {
+		if err == nil {
+			_ = response.Body.Close()
+		}
 		return nil, errKilled
 	}
 	return response, err
@@ -74,8 +84,9 @@ type migrating struct {
 	want   *topology.Queue
 	// user and password; the broker's own if empty.
 	user, password string
-	// die, unless nil, kills the first process.
-	die func(number int, request *http.Request) death
+	// die, unless nil, kills the first process, and as many of the next ones.
+	die  func(number int, request *http.Request) death
+	next int
 	// each, unless nil, sees every report.
 	each func(topology.Progress)
 }
@@ -122,7 +133,10 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 		progress, err := broker.Advance(t.Context(), op)
 		if errors.Is(err, errKilled) {
 			out.killed = true
-			f = &mortal{die: func(int, *http.Request) death { return lives }}
+			f = &mortal{die: f.die}
+			if m.next--; m.next < 0 {
+				f.die = func(int, *http.Request) death { return lives }
+			}
 			broker = start()
 			continue
 		}

@@ -208,6 +208,10 @@ type account struct {
 // has in hand when it is stopped are moved again, and whether it has any only
 // shows in counts: a broker that stalls for longer than they are waited for
 // doubles a few. Three of 390,000 were, once, with a load of 20 on two cores.
+// A call that unbinds a topic exchange of 4.0 from the detour and is cut off
+// leaves a way to it that is not listed: at the next migration, what comes
+// between its declaration and its binding is doubled. All that a source sends
+// (thousands) is doubled by nothing that is allowed.
 const mostDoubled = 20
 
 func (a account) String() string {
