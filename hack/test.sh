@@ -8,13 +8,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export WARRENER_REQUIRE_PARTS=1
 timeout=45m # for each package
-[ -z "${WARRENER_LONG:-}" ] || timeout=3h
+tags=
+if [ -n "${WARRENER_LONG:-}" ]; then
+  timeout=5h
+  tags=long # tests of which there is no short form
+fi
 [ $# -gt 0 ] || set -- ./...
 summary=$(mktemp -d)
 trap 'rm -rf "$summary"' EXIT
 go build -o "$summary/testsum" ./hack/testsum
-go vet "$@"
+go vet -tags long "$@"
 # Two packages at a time, and four tests of each that may run at the same time, whatever the processors: most of what they do
 # is wait for brokers.
 # shellcheck disable=SC2086 # TESTFLAGS are several words
-go test -json -p 2 -parallel 4 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"
+go test -json -tags "$tags" -p 2 -parallel 4 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"

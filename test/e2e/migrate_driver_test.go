@@ -137,6 +137,9 @@ func (m migrating) run(t testing.TB, limit time.Duration) outcome {
 			if m.next--; m.next < 0 {
 				f.die = func(int, *http.Request) death { return lives }
 			}
+			// What the broker had in hand when the process died comes to its end
+			// before another one is at work: a controller takes longer to start.
+			time.Sleep(2 * time.Second)
 			broker = start()
 			continue
 		}

@@ -1,9 +1,10 @@
+//go:build long
+
 package e2e
 
 import (
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +20,7 @@ import (
 // not listed. The next process gets round both: nothing is lost, and nothing is
 // there twice but what comes while such a binding leads to a detour just made.
 func TestMigrateCutOff(t *testing.T) {
-	rounds := 2
-	if os.Getenv("WARRENER_LONG") != "" {
-		rounds = 12
-	}
+	const rounds = 12
 	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name, perSecond = "order.process", 50
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
