@@ -22,8 +22,9 @@ func TestRecreate(t *testing.T) {
 	onRabbitMQ(t, func(t *testing.T, s *scene) {
 		q := queue("orders", "shop", v1alpha1.QueueTypeClassic)
 		q.Spec.Bindings = []v1alpha1.BindingSource{{Source: "events", RoutingKeys: []string{"order.*"}}}
-		s.create(exchange("events", "shop", "topic"), q, binding("audit", "shop", "events", "orders", "audit.#"))
-		s.ready(10*time.Second, q)
+		audit := binding("audit", "shop", "events", "orders", "audit.#")
+		s.create(exchange("events", "shop", "topic"), q, audit)
+		s.ready(20*time.Second, q, audit)
 		s.broker.Must(t, "POST", bindingPath(s.virtualHost, "amq.headers", "orders"), map[string]any{"routing_key": "by.hand", "arguments": map[string]any{"x-match": "any", "n": 7}}, nil)
 		bindings := func() []string {
 			return slices.DeleteFunc(s.listing(), func(line string) bool {
