@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export WARRENER_REQUIRE_PARTS=1
-timeout=45m # for each package
+timeout=75m # for each package: test/e2e alone takes half of it on a busy machine
 tags=
 if [ -n "${WARRENER_LONG:-}" ]; then
   timeout=5h
