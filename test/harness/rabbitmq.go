@@ -148,7 +148,7 @@ func (r *RabbitMQ) Must(t testing.TB, method, path string, body, into any) {
 }
 
 func (r *RabbitMQ) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var content []byte
 	switch value := body.(type) {
