@@ -22,6 +22,7 @@ import (
 // result is what one document holds.
 type result struct {
 	items    []*Item
+	others   []*Other
 	ignored  []string
 	problems []Problem
 }
@@ -123,11 +124,12 @@ func (r *reader) object(n node) {
 		r.problem(n, "there is no kind %s of %s: the kinds are %s, of %s", kind, apiVersion, strings.Join(kindNames(), ", "), v1alpha1.GroupVersion)
 	default:
 		metadata, _ := n.field("metadata")
-		name := metadata.text("name")
-		if namespace := metadata.text("namespace"); namespace != "" {
-			name = namespace + "/" + name
+		other := &Other{
+			APIVersion: apiVersion, Kind: kind, Namespace: metadata.text("namespace"), Name: metadata.text("name"),
+			Position: Position{r.file, n.line()}, source: n,
 		}
-		r.ignore(n, strings.TrimSpace(kind+" "+name))
+		r.others = append(r.others, other)
+		r.ignore(n, other.String())
 	}
 }
 
