@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,11 +9,14 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
+// How messages die, in the broker's words.
 const (
 	rejected      = "rejected"
 	expired       = "expired"
 	maxLength     = "maxlen"
 	deliveryLimit = "delivery_limit"
+
+	deadLetterField = "spec.deadLetter"
 )
 
 // deadLetterExchange of a queue; false if it has none.
@@ -85,7 +87,7 @@ func cycles(w *world, found finder) {
 		for i, c := range causes {
 			words[i] = c.words
 		}
-		found(o.subject, cmp.Or(causes[0].field, "spec.deadLetter"),
+		found(o.subject, causes[0].field,
 			"a message that %s comes back by %s, and RabbitMQ drops what goes in a circle without having been rejected: lead such messages elsewhere, or write retry.strategy: Tiers, which does",
 			strings.Join(words, " or "), strings.Join(way, " → "))
 	})
@@ -95,7 +97,7 @@ func cycles(w *world, found finder) {
 func expirationCycles(w *world, found finder) {
 	eachCycle(w, func(o *object, q *queue, way []string, causes []cause) {
 		if len(causes) == 0 {
-			found(o.subject, "spec.deadLetter", "dead letters come back by %s: rejected ones are tried again for ever, and a message that its publisher gives an expiration is dropped by RabbitMQ when it expires in %s; retry.strategy: Tiers does neither",
+			found(o.subject, deadLetterField, "dead letters come back by %s: rejected ones are tried again for ever, and a message that its publisher gives an expiration is dropped by RabbitMQ when it expires in %s; retry.strategy: Tiers does neither",
 				strings.Join(way, " → "), q.Name)
 		}
 	})
@@ -118,7 +120,11 @@ func (w *world) causes(q *queue) []cause {
 		}
 	}
 	if w.limitOf(q) >= 0 {
-		out = append(out, cause{deliveryLimit, "spec.deliveryLimit", "exceeds the delivery limit"})
+		field := deadLetterField // the limit is the broker's own
+		if _, set := q.arguments["x-delivery-limit"]; set {
+			field = "spec.deliveryLimit"
+		}
+		out = append(out, cause{deliveryLimit, field, "exceeds the delivery limit"})
 	}
 	return out
 }

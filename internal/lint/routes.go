@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,7 +33,7 @@ func (r *reached) nothing() bool { return len(r.queues) == 0 && !r.elsewhere }
 // route tells which queues a message can reach from an exchange. What cannot be
 // told, such as a key that is not known, counts as a match.
 func (b *broker) route(virtualHost, exchange string, l letter) reached {
-	walk := walk{broker: b, letter: l, seen: map[string]bool{}, in: map[topology.ID]bool{}}
+	walk := walk{broker: b, letter: l}
 	if exchange == "" {
 		if l.keyKnown {
 			walk.deliver(topology.QueueID(virtualHost, l.key))
@@ -48,23 +49,40 @@ func (b *broker) route(virtualHost, exchange string, l letter) reached {
 type walk struct {
 	broker *broker
 	letter letter
-	seen   map[string]bool
+	seen   []string // exchanges: a handful, mostly
 	in     map[topology.ID]bool
 	reached
 }
 
 func (w *walk) deliver(id topology.ID) {
-	if !w.in[id] {
+	switch {
+	case len(w.queues) < few:
+		if slices.Contains(w.queues, id) {
+			return
+		}
+	case w.in == nil:
+		w.in = map[topology.ID]bool{}
+		for _, known := range w.queues {
+			w.in[known] = true
+		}
+		fallthrough
+	default:
+		if w.in[id] {
+			return
+		}
 		w.in[id] = true
-		w.queues = append(w.queues, id)
 	}
+	w.queues = append(w.queues, id)
 }
 
+// few is up to where a list is faster than a map.
+const few = 16
+
 func (w *walk) visit(virtualHost, name string) {
-	if w.seen[name] {
+	if slices.Contains(w.seen, name) {
 		return
 	}
-	w.seen[name] = true
+	w.seen = append(w.seen, name)
 	exchange := w.broker.exchange(virtualHost, name)
 	if exchange == nil {
 		w.elsewhere = true

@@ -68,8 +68,10 @@ func newWorld(set *manifest.Set, options Options) *world {
 	claims := set.Claims(compile.ConnectionDefaults{Version: options.RabbitMQVersion})
 	for i, item := range set.Objects() {
 		o := &object{subject: w.byItem[item], obj: item.Object, claim: claims[i], broker: w.brokerOf(claims[i].Connection)}
-		for _, wanted := range o.claim.Want {
-			o.broker.add(want{wanted, o})
+		wants := make([]want, len(o.claim.Want)) // one piece of memory for what is many small ones else
+		for j, wanted := range o.claim.Want {
+			wants[j] = want{wanted, o}
+			o.broker.add(wants[j : j+1 : j+1])
 		}
 		if lives, ok := o.obj.(v1alpha1.RabbitMQObject); ok {
 			o.virtualHost = w.virtualHostOf(lives, o.claim.Connection)
@@ -119,13 +121,17 @@ func (w *world) virtualHostOf(o v1alpha1.RabbitMQObject, key topology.Connection
 	return v1alpha1.DefaultVirtualHost
 }
 
-func (b *broker) add(wanted want) {
+// add takes in one want.
+func (b *broker) add(one []want) {
+	wanted := one[0]
 	id := wanted.Resource.ID()
 	others := b.wants[id]
 	if len(others) == 0 {
 		b.order = append(b.order, id)
+		b.wants[id] = one
+	} else {
+		b.wants[id] = append(others, wanted)
 	}
-	b.wants[id] = append(others, wanted)
 	switch r := wanted.Resource.(type) {
 	case *topology.Exchange:
 		if b.exchanges[id] == nil || !wanted.Shareable {

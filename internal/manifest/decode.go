@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -150,18 +151,37 @@ func empty(apiVersion, kind string) (any, *Item) {
 			return configMap, &Item{ConfigMap: configMap}
 		}
 	case v1alpha1.GroupVersion.String():
-		for _, object := range v1alpha1.NewObjects() {
-			if object.KindName() == kind {
-				return object, &Item{Object: object}
-			}
-		}
-		for _, connection := range v1alpha1.NewConnections() {
-			if connection.KindName() == kind {
-				return connection, &Item{Connection: connection}
-			}
+		switch into := ourKinds[kind].empty().(type) {
+		case v1alpha1.Object:
+			return into, &Item{Object: into}
+		case v1alpha1.Connection:
+			return into, &Item{Connection: into}
 		}
 	}
 	return nil, nil
+}
+
+// ourKind makes empty objects of a kind.
+type ourKind struct{ structure reflect.Type }
+
+// ourKinds are those that v1alpha1 has.
+var ourKinds = func() map[string]ourKind {
+	out := map[string]ourKind{}
+	for _, object := range v1alpha1.NewObjects() {
+		out[object.KindName()] = ourKind{reflect.TypeOf(object).Elem()}
+	}
+	for _, connection := range v1alpha1.NewConnections() {
+		out[connection.KindName()] = ourKind{reflect.TypeOf(connection).Elem()}
+	}
+	return out
+}()
+
+// empty makes one; nil if there is no such kind.
+func (k ourKind) empty() any {
+	if k.structure == nil {
+		return nil
+	}
+	return reflect.New(k.structure).Interface()
 }
 
 func kindNames() []string {
