@@ -41,7 +41,7 @@ func dropsAfterLimit(w *world, found finder) {
 			continue
 		}
 		if _, set := q.arguments["x-delivery-limit"]; set {
-			found(o.subject, "spec.deliveryLimit", "a message that is delivered more than %d times is dropped, since the queue has no dead letters: write deadLetter: {}", limit+1)
+			found(o.subject, "spec.deliveryLimit", "a message is dropped after %d failed deliveries, since the queue has no dead letters: write deadLetter: {}", limit+1)
 			continue
 		}
 		found(o.subject, "spec.type", "from RabbitMQ 4.0 on a quorum queue drops a message after %d failed deliveries, since the queue has no dead letters: write deadLetter: {}, or deliveryLimit: -1 for none", limit+1)
@@ -97,10 +97,6 @@ func (w *world) withoutEffect(argument string) string {
 	case "x-queue-mode":
 		if w.atLeast(3, 12) {
 			return "from RabbitMQ 3.12 on all classic queues behave as lazy ones did, and this argument has no effect"
-		}
-	case "x-max-in-memory-length", "x-max-in-memory-bytes":
-		if w.atLeast(3, 10) {
-			return "from RabbitMQ 3.10 on quorum queues keep no message bodies in memory, and this argument has no effect"
 		}
 	case "x-stream-filter-size-bytes", "x-consumer-timeout", "x-consumer-disconnected-timeout", "x-delayed-retry-type", "x-delayed-retry-min", "x-delayed-retry-max":
 		if !w.atLeast(4, 3) {

@@ -341,3 +341,47 @@ func TestFails(t *testing.T) {
 		}
 	}
 }
+
+func TestIgnoredArguments(t *testing.T) {
+	for _, c := range []struct {
+		argument, version string
+		want              int
+	}{
+		{"x-queue-mode: lazy", "", 1}, {"x-queue-mode: lazy", "3.10.8", 0}, {"x-queue-mode: lazy", "3.12", 1},
+		{"x-consumer-timeout: 5000", "", 0}, {"x-consumer-timeout: 5000", "4.0.5", 1}, {"X-Message-TTL: 5", "", 1},
+	} {
+		found := of(check(t, connection+queueText("q", "type: classic", "arguments: {"+c.argument+"}"), Options{RabbitMQVersion: c.version}), "argument-ignored")
+		if len(found) != c.want {
+			t.Errorf("%s on %s: %+v", c.argument, c.version, found)
+		}
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	for _, c := range []struct {
+		reason, manifests, rule string
+		options                 Options
+		want                    int
+	}{
+		{"there were mirrored queues", foreignPolicy("  definition: {ha-mode: all, ha-params: 3}\n"), "policy-mirrored-queues", Options{RabbitMQVersion: "3.13"}, 0},
+		{"one finding, not one a key", foreignPolicy("  definition: {ha-mode: all, ha-params: 3}\n"), "policy-mirrored-queues", Options{}, 1},
+		{"the type is said", foreignPolicy("  applyTo: quorum_queues\n  definition: {delivery-limit: 3}\n"), "policy-key-not-of-queue-type", Options{}, 0},
+		{"the type is said, and is another", foreignPolicy("  applyTo: classic_queues\n  definition: {delivery-limit: 3}\n"), "policy-key-not-of-queue-type", Options{}, 1},
+		{"not in this virtual host", queueText("q", "type: classic", "virtualHost: v") + foreignPolicy("  definition: {delivery-limit: 3}\n"), "policy-key-not-of-queue-type", Options{}, 0},
+		{"for exchanges", queueText("q", "type: classic") + foreignPolicy("  applyTo: exchanges\n  definition: {delivery-limit: 3}\n"), "policy-key-not-of-queue-type", Options{}, 0},
+		{"no queue of that name", queueText("q", "type: classic") + strings.Replace(foreignPolicy("  definition: {delivery-limit: 3}\n"), "pattern: .*", "pattern: ^other", 1), "policy-key-not-of-queue-type", Options{}, 0},
+		{"silenced", strings.Replace(foreignPolicy("  definition: {ha-mode: all}\n"), "namespace: shop}", "namespace: shop, annotations: {topology.warrener.dev/lint-ignore: \"policy-mirrored-queues: goes next week\"}}", 1), "lint-ignore-unused", Options{}, 0},
+	} {
+		if found := of(check(t, connection+c.manifests, c.options), c.rule); len(found) != c.want {
+			t.Errorf("%s: %+v", c.reason, found)
+		}
+	}
+}
+
+func TestURI(t *testing.T) {
+	for path, want := range map[string]string{"./a b/c.yaml": "a%20b/c.yaml", "<stdin>": "%3Cstdin%3E", "../x.yaml": "../x.yaml"} {
+		if got := uriOf(path); got != want {
+			t.Errorf("%s is %s", path, got)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package lint
 import (
 	"encoding/json"
 	"io"
+	"net/url"
 	"path/filepath"
 	"slices"
 )
@@ -100,7 +101,7 @@ func WriteSARIF(out io.Writer, report *Report) error {
 }
 
 func sarifOf(f *Finding) sarifResult {
-	location := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{filepath.ToSlash(filepath.Clean(f.File))}}}
+	location := sarifLocation{Physical: sarifPhysical{Artifact: sarifArtifact{uriOf(f.File)}}}
 	if f.Line > 0 {
 		location.Physical.Region = &sarifRegion{f.Line}
 	}
@@ -118,6 +119,11 @@ func sarifOf(f *Finding) sarifResult {
 		result.Suppressions = []sarifSuppression{{"inSource", f.Silenced}}
 	}
 	return result
+}
+
+// uriOf is a path as a relative reference: a space in it is %20.
+func uriOf(path string) string {
+	return (&url.URL{Path: filepath.ToSlash(filepath.Clean(path))}).String()
 }
 
 // Where names object and field: `Queue shop/orders spec.maxLength`.
