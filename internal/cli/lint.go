@@ -78,8 +78,8 @@ func (a *app) runLint(command *cobra.Command, f lintFlags) error {
 	if err != nil {
 		return err
 	}
-	if len(set.Items) == 0 && len(report.Findings) == 0 {
-		return errors.New("there is nothing to lint: no file holds an object of Warrener; -R looks into the folders of a folder")
+	if len(set.Items)+len(set.Others)+len(report.Findings) == 0 {
+		return errors.New("there is nothing to lint: no file holds an object of Kubernetes; -R looks into the folders of a folder")
 	}
 	if err := a.printLint(report, f.output); err != nil {
 		return err

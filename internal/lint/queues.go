@@ -25,15 +25,35 @@ func (w *world) limitOf(q *queue) int64 {
 	return -1
 }
 
+// ends are the queues in which dead letters end: nobody consumes those as a rule,
+// and they have no dead letters of their own.
+func (w *world) ends() map[*broker]map[topology.ID]bool {
+	out := map[*broker]map[topology.ID]bool{}
+	for _, o := range w.objects {
+		q, exchange, ok := o.deadLetters()
+		if !ok {
+			continue
+		}
+		if out[o.broker] == nil {
+			out[o.broker] = map[topology.ID]bool{}
+		}
+		for _, id := range o.broker.route(o.virtualHost, exchange, q.dies(letter{}, rejected)).queues {
+			out[o.broker][id] = true
+		}
+	}
+	return out
+}
+
 // dropsAfterLimit is about quorum queues whose delivery limit ends in nothing.
 func dropsAfterLimit(w *world, found finder) {
+	ends := w.ends()
 	for _, o := range w.objects {
 		obj, ok := o.obj.(*v1alpha1.Queue)
 		if !ok {
 			continue
 		}
 		q := o.broker.queues[topology.QueueID(o.virtualHost, obj.BrokerName())]
-		if q == nil {
+		if q == nil || ends[o.broker][q.ID()] {
 			continue
 		}
 		limit := w.limitOf(q)

@@ -385,3 +385,24 @@ func TestURI(t *testing.T) {
 		}
 	}
 }
+
+func TestDeliveryLimit(t *testing.T) {
+	dead := exchangeText("dlx", "type: fanout") + queueText("dead", "type: quorum", "bindings: [{source: dlx}]")
+	for _, c := range []struct {
+		reason, manifests, version string
+		want                       int
+	}{
+		{"the broker's own limit", queueText("q", "type: quorum"), "", 1},
+		{"there was none", queueText("q", "type: quorum"), "3.13", 0},
+		{"one of its own", queueText("q", "type: quorum", "deliveryLimit: 3"), "3.13", 1},
+		{"none at all", queueText("q", "type: quorum", "deliveryLimit: -1"), "", 0},
+		{"in a policy", queueText("q", "type: quorum", "settings: Policy", "deadLetter: {}"), "", 0},
+		{"a classic queue has none", queueText("q", "type: classic"), "", 0},
+		{"here dead letters end", dead + queueText("q", "type: classic", "deadLetter: {create: false, exchange: dlx}"), "", 0},
+		{"here nobody's dead letters end", dead, "", 1},
+	} {
+		if found := of(check(t, connection+c.manifests, Options{RabbitMQVersion: c.version}), "delivery-limit-drops"); len(found) != c.want {
+			t.Errorf("%s: %+v", c.reason, found)
+		}
+	}
+}
