@@ -31,7 +31,9 @@ api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers
 internal/cli/print  $MODULE/controllers
-internal/lint       $MODULE/api/v1alpha1
+internal/lint       k8s.io/apimachinery/pkg/types
+internal/lint       $MODULE/internal/engine
+internal/trace      $MODULE/api/v1alpha1
 internal/cli        sigs.k8s.io/controller-runtime/pkg/client
 "
 

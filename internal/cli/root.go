@@ -18,7 +18,8 @@ const (
 	ExitDone = 0
 	// ExitFailed: it failed, and stderr says why.
 	ExitFailed = 1
-	// ExitFound: with --exit-code, something waits for a person.
+	// ExitFound: lint has found something; with --exit-code, something waits for a
+	// person.
 	ExitFound = 2
 	// ExitDeclined: it was not confirmed, and nothing was done.
 	ExitDeclined = 3
@@ -82,8 +83,9 @@ func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "warrener",
 		Short: "Look after the messaging topology that custom resources declare",
-		Long: "Look after the messaging topology that custom resources declare: what Warrener holds back and why,\n" +
-			"and how to answer it. It talks to the Kubernetes cluster of your kubeconfig and to no broker.",
+		Long: "Look after the messaging topology that custom resources declare: what is wrong with it, what Warrener\n" +
+			"holds back and why, and how to answer it. lint reads files; the others talk to the Kubernetes cluster of\n" +
+			"your kubeconfig. None talks to a broker.",
 		SilenceUsage: true, SilenceErrors: true,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
 	}
@@ -96,7 +98,7 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(a.lint(), a.status(), a.allowDeletes(), a.forget())
 	return root
 }
 
