@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,10 @@ type Options struct {
 	// Resources are wanted or live objects, in any order. The exchanges that every
 	// virtual host has need not be among them.
 	Resources []topology.Resource
+	// Listed says that Resources come from a broker's listing. It writes an argument
+	// of a binding that is null, and so asks whether a header is there, as the text
+	// "undefined", and is read that way.
+	Listed bool
 	// Policies of the virtual host. Nil: those among Resources.
 	Policies *topology.PolicyBook
 	// Retries that consumers carry out by publishing copies, which no object of
@@ -64,6 +69,9 @@ func NewWorld(options Options) *World {
 			// Several resources may want the same binding, and it is one.
 			if id := r.ID(); r.Source != "" && !bound[id] {
 				bound[id] = true
+				if options.Listed {
+					r = withNulls(r)
+				}
 				w.bindings[r.Source] = append(w.bindings[r.Source], r)
 			}
 		case *topology.BrokerPolicy:
@@ -85,6 +93,18 @@ func NewWorld(options Options) *World {
 		w.retries[retry.Queue] = retry
 	}
 	return w
+}
+
+// withNulls is a listed binding with the nulls that it was made with.
+func withNulls(listed *topology.Binding) *topology.Binding {
+	out := *listed
+	out.Arguments = maps.Clone(listed.Arguments)
+	for name, value := range out.Arguments {
+		if value == "undefined" {
+			out.Arguments[name] = nil
+		}
+	}
+	return &out
 }
 
 // predeclared are the exchanges that every virtual host has. The default exchange
