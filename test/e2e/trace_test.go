@@ -37,11 +37,13 @@ func TestTrace(t *testing.T) {
 			began := time.Now()
 			topologies, messages := 0, 0
 			for batch := range slices.Chunk(traceSeeds(t), 100) {
-				p := newPost(t, broker, batch)
-				p.publish()
-				p.compare(seen)
-				topologies += len(p.all)
-				messages += len(p.all) * len(p.all[0].Messages)
+				t.Run(fmt.Sprintf("from %d", batch[0]), func(t *testing.T) { // which cleans up
+					p := newPost(t, broker, batch)
+					p.publish()
+					p.compare(seen)
+					topologies += len(p.all)
+					messages += len(p.all) * len(p.all[0].Messages)
+				})
 			}
 			t.Logf("RabbitMQ %s: %d topologies, %d messages in %s; %s", broker.Version, topologies, messages, time.Since(began).Round(10*time.Millisecond), counts(seen))
 			if os.Getenv("WARRENER_TRACE_SEED") != "" {
