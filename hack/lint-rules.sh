@@ -27,6 +27,8 @@ internal/contract   $MODULE/api/v1alpha1
 internal/contract   k8s.io/apimachinery/pkg/types
 internal/dial       $MODULE/internal/engine
 internal/dial       k8s.io/api/core/v1
+internal/trace      $MODULE/internal/rabbitmq
+internal/trace      $MODULE/api/v1alpha1
 internal/manifest   $MODULE/internal/engine
 internal/manifest   k8s.io/client-go/dynamic
 internal/preview    $MODULE/internal/engine

@@ -65,7 +65,7 @@ func (w *World) Trace(m Message) *Trace {
 	}
 	l, err := letterOf(m)
 	if err != nil {
-		t.Why = err.Error() + ": the broker closes the channel"
+		t.Why = err.Error() + ": the broker closes the channel (406 PRECONDITION_FAILED)"
 		return t
 	}
 	r := w.route(&l)

@@ -94,7 +94,7 @@ func chance(t *rapid.T, label string, n int) bool {
 	return rapid.SampledFrom(percents).Draw(t, label) < n
 }
 
-var percents = rand.New(rand.NewPCG(1, 1)).Perm(100) //nolint:gosec // nothing secret about it
+var percents = rand.New(rand.NewPCG(1, 1)).Perm(100)
 
 // randomTopology draws a topology for a virtual host. Names begin with a prefix
 // of its own, so that many can share the virtual host.
