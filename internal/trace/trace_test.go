@@ -58,6 +58,7 @@ func TestAlternateExchanges(t *testing.T) {
 		exchange("in", "topic", nil), exchange("own", "topic", args{"alternate-exchange": "amq.fanout"}), exchange("inner", "topic", args{"alternate-exchange": "amq.fanout"}),
 		queue("left", "classic", nil), queue("key", "classic", nil), queue("twice", "classic", nil),
 		bind("amq.fanout", "", "left"), bind("own", "a", "x:in"), bind("inner", "other", "left"), exchange("outer", "fanout", args{"alternate-exchange": "amq.topic"}), bind("outer", "", "x:inner"),
+		exchange("lost", "fanout", args{"alternate-exchange": "amq.topic"}), exchange("dark", "fanout", nil), bind("lost", "", "x:dark"),
 		exchange("default", "direct", args{"alternate-exchange": ""}), bind("amq.topic", "#", "twice"),
 		policy("p", "^in$", "exchanges", 1, args{"alternate-exchange": "amq.fanout"}),
 		policy("o", "^own$", "all", 1, args{"alternate-exchange": "amq.topic"}),
@@ -68,6 +69,7 @@ func TestAlternateExchanges(t *testing.T) {
 		{"an argument beats a policy", "own", "b", "left"},
 		{"one behind another exchange is its own", "own", "a", "left"},
 		{"an inner one does, and the outer one is not used", "outer", "key", "left"},
+		{"an inner one leads nowhere, and the outer one is not used all the same", "lost", "key", ""},
 		{"to the default exchange is nowhere", "default", "key", ""},
 	} {
 		if got := names(world.Trace(Message{Exchange: c.exchange, Key: c.key}).Queues); got != c.queues {
