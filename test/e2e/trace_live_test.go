@@ -149,8 +149,11 @@ func TestTraceOfTopics(t *testing.T) {
 		answer := harness.CLIWith(t, nil, "trace", "--kafka-brokers", strings.Join(kafka.Bootstrap, ","), "--topic", name, "--key", key, "-o", "json")
 		var got struct {
 			Trace struct {
-				At struct{ Partition, Partitions int32 }
-			}
+				At struct {
+					Partition  int32 `json:"partition"`
+					Partitions int32 `json:"partitions"`
+				} `json:"at"`
+			} `json:"trace"`
 		}
 		if err := json.Unmarshal([]byte(answer.Out), &got); err != nil {
 			t.Fatal(errors.Join(err, errors.New(answer.Err)))
