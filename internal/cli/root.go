@@ -98,7 +98,7 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.lint(), a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(a.lint(), a.trace(), a.status(), a.allowDeletes(), a.forget())
 	return root
 }
 
