@@ -12,6 +12,8 @@ import (
 // reasonRejected is the API's word for what a broker refuses.
 const reasonRejected = "BrokerRejected"
 
+const reasonSuspended = string(plan.Suspended)
+
 // Share is how much of a topic's log is older than what its new retention
 // leaves.
 type Share struct{ Older, Of int64 }

@@ -27,7 +27,7 @@ func Text(w io.Writer, r Report, paint Painter) {
 		}
 		fmt.Fprintf(w, "\n%s %s: %s\n", cluster.Broker(), name, Report{Clusters: []Cluster{cluster}}.Summary())
 		if cluster.Adopted > 0 {
-			fmt.Fprintf(w, "%s as they are, and owned from now on\n", count(int64(cluster.Adopted), "object"))
+			fmt.Fprintf(w, "%s of nobody would be owned as they are\n", count(int64(cluster.Adopted), "object"))
 		}
 		for _, warning := range cluster.Warnings {
 			fmt.Fprintf(w, "warning: %s\n", warning)
