@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -113,6 +114,7 @@ func (b *builder) add(id topology.ID, owners []topology.OwnerKey, item Item) {
 	b.touched[id] = true
 	if id != (topology.ID{}) {
 		item.Object = id.String()
+		item.Message = strings.TrimPrefix(item.Message, item.Object+": ") // it stands there already
 	}
 	item.Owners = []string{}
 	b.items = append(b.items, placed{Item: item, id: id, owners: owners})
@@ -120,7 +122,7 @@ func (b *builder) add(id topology.ID, owners []topology.OwnerKey, item Item) {
 
 func (b *builder) step(step topology.Step) {
 	if err := b.refused[step.ID]; err != nil {
-		b.add(step.ID, step.Owners, Item{Action: Forbidden, Fields: fieldsOf(step), Reason: reasonRejected, Message: "the broker refuses it: " + err.Error()})
+		b.add(step.ID, step.Owners, Item{Action: Forbidden, Fields: fieldsOf(step), Reason: reasonRejected, Message: "the broker refuses it: " + strings.TrimPrefix(err.Error(), step.ID.String()+": ")})
 		return
 	}
 	item := Item{Fields: fieldsOf(step), Risks: b.risksOf(step)}

@@ -99,6 +99,10 @@ func (i Item) details() []string {
 	var out []string
 	if i.Action != Create {
 		for _, field := range i.Fields {
+			if field.Live == "" { // of an object that is not there
+				out = append(out, fmt.Sprintf("%s: %s", field.Path, field.Declared))
+				continue
+			}
 			out = append(out, fmt.Sprintf("%s: %s → %s", field.Path, field.Live, field.Declared))
 		}
 	}
