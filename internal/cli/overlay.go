@@ -253,6 +253,7 @@ func (w *worldView) rehearse(ctx context.Context) (*rehearsal, error) {
 	r := &rehearsal{notes: w.notes, knows: true}
 	clusters := map[string]*engine.Cluster{}
 	for _, l := range links {
+		w.identify(r, l)
 		p := part{link: l, cluster: clusters[l.clusterKey()]}
 		if p.cluster == nil {
 			if p.cluster, err = w.clusterOf(ctx, l, links); err != nil {
@@ -276,6 +277,18 @@ func (w *worldView) rehearse(ctx context.Context) (*rehearsal, error) {
 		}
 	}
 	return r, nil
+}
+
+// identify takes the controller's word for which cluster it is where this user
+// may not ask the broker: the inventory goes by that.
+func (w *worldView) identify(r *rehearsal, l *link) {
+	if l.warning == "" {
+		return
+	}
+	r.notes = append(r.notes, l.key.String()+": "+l.warning)
+	if connection := w.connections[l.key]; connection != nil && connection.GetStatus().ClusterID != "" {
+		l.clusterID = connection.GetStatus().ClusterID
+	}
 }
 
 // clusterOf knows what is declared and owned on the cluster that a link leads to.

@@ -47,6 +47,10 @@ func Of(in Input) Cluster {
 		b.operation(operation)
 	}
 	for _, held := range in.Plan.Held {
+		if held.Reason == plan.Migrating && b.touched[held.Missing] {
+			b.touched[held.ID] = true // a part of the replacement
+			continue
+		}
 		b.held(held)
 	}
 	b.merge()

@@ -265,3 +265,24 @@ func TestShrinks(t *testing.T) {
 		})
 	}
 }
+
+// The bindings of a queue that is being replaced are a part of that, and no
+// items of their own.
+func TestReplacementTakesItsBindings(t *testing.T) {
+	live, want, moved := queue("q", "classic", nil), queue("q", "quorum", nil), bind("orders", "q", "k")
+	held := plan.Held{Owner: owner("Queue", "q"), ID: moved.ID(), Reason: plan.Migrating, Missing: live.ID(), Message: "led elsewhere"}
+	for name, c := range map[string]struct {
+		operations []topology.Operation
+		want       Action
+	}{
+		"UnderWay":     {[]topology.Operation{{Kind: topology.OperationMigrate, Want: want, Live: live}}, Replace},
+		"ByAnotherOne": {nil, Held},
+	} {
+		t.Run(name, func(t *testing.T) {
+			items := Of(Input{Plan: &plan.Plan{Operations: c.operations, Held: []plan.Held{held}}, Live: snapshot(live, moved)}).Items
+			if len(items) != 1 || items[0].Action != c.want {
+				t.Errorf("%+v, want one to %s", items, c.want)
+			}
+		})
+	}
+}
