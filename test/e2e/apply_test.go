@@ -40,12 +40,8 @@ func (d desk) queueOf(t *testing.T, kind v1alpha1.QueueType, update v1alpha1.Upd
 	if update == v1alpha1.UpdateMigrate {
 		q.Spec.Migration = &v1alpha1.QueueMigration{DefaultExchangePublishers: v1alpha1.DefaultExchangeNone}
 	}
-	file := manifests(t, d.connection, exchange("orders", "shop", "direct"), q)
-	content, err := os.ReadFile(file)
-	must(t, err)
-	secret := fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {username: %q, password: %q}\n", d.broker.User, d.broker.Password)
-	must(t, os.WriteFile(file, append(content, secret...), 0o600))
-	return file
+	secret := fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {username: %q, password: %q}\n", d.broker.User, d.broker.Password)
+	return manifestsAnd(t, secret, d.connection, exchange("orders", "shop", "direct"), q)
 }
 
 // A queue is replaced only as its updatePolicy says, and with what it holds said

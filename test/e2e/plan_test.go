@@ -111,7 +111,14 @@ func TestPlanApplyPlan(t *testing.T) {
 // manifests writes objects as a file, as people have them.
 func manifests(t *testing.T, objects ...client.Object) string {
 	t.Helper()
+	return manifestsAnd(t, "", objects...)
+}
+
+// manifestsAnd adds a document that is no object of Warrener.
+func manifestsAnd(t *testing.T, document string, objects ...client.Object) string {
+	t.Helper()
 	var text strings.Builder
+	text.WriteString(document)
 	for _, object := range objects {
 		encoded, err := json.Marshal(object)
 		must(t, err)
