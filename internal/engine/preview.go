@@ -31,6 +31,7 @@ func (c *Cluster) Preview(ctx context.Context, s Session, owners []topology.Owne
 	if err != nil {
 		return nil, err
 	}
+	c.judge(s)
 	out := &Preview{}
 	err = c.exclusively(ctx, owners, func(held *stake) error {
 		o := &observation{cluster: c, session: s, held: held, report: &Report{}, live: live}
@@ -103,3 +104,7 @@ func (p *Preview) readDepths(ctx context.Context, s Session) error {
 	p.Live = &live
 	return nil
 }
+
+// Open loads the inventory now, and not with the first pass: who departs after
+// that is known by what it holds.
+func (c *Cluster) Open(ctx context.Context) error { return c.load(ctx) }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -11,6 +12,8 @@ import (
 
 // reasonRejected is the API's word for what a broker refuses.
 const reasonRejected = "BrokerRejected"
+
+const reasonSuspended = string(plan.Suspended)
 
 // Share is how much of a topic's log is older than what its new retention
 // leaves.
@@ -44,6 +47,10 @@ func Of(in Input) Cluster {
 		b.operation(operation)
 	}
 	for _, held := range in.Plan.Held {
+		if held.Reason == plan.Migrating && b.touched[held.Missing] {
+			b.touched[held.ID] = true // a part of the replacement
+			continue
+		}
 		b.held(held)
 	}
 	b.merge()
@@ -111,6 +118,7 @@ func (b *builder) add(id topology.ID, owners []topology.OwnerKey, item Item) {
 	b.touched[id] = true
 	if id != (topology.ID{}) {
 		item.Object = id.String()
+		item.Message = strings.TrimPrefix(item.Message, item.Object+": ") // it stands there already
 	}
 	item.Owners = []string{}
 	b.items = append(b.items, placed{Item: item, id: id, owners: owners})
@@ -118,7 +126,7 @@ func (b *builder) add(id topology.ID, owners []topology.OwnerKey, item Item) {
 
 func (b *builder) step(step topology.Step) {
 	if err := b.refused[step.ID]; err != nil {
-		b.add(step.ID, step.Owners, Item{Action: Forbidden, Fields: fieldsOf(step), Reason: reasonRejected, Message: "the broker refuses it: " + err.Error()})
+		b.add(step.ID, step.Owners, Item{Action: Forbidden, Fields: fieldsOf(step), Reason: reasonRejected, Message: "the broker refuses it: " + strings.TrimPrefix(err.Error(), step.ID.String()+": ")})
 		return
 	}
 	item := Item{Fields: fieldsOf(step), Risks: b.risksOf(step)}

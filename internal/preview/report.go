@@ -95,9 +95,6 @@ func (r Report) Counts() map[Action]int {
 	return out
 }
 
-// Empty tells whether there is nothing to do, and nothing that is not done.
-func (r Report) Empty() bool { return len(r.Counts()) == 0 }
-
 // Failed tells whether something is wrong with what is declared: a resource that
 // is invalid, or that the broker refuses.
 func (r Report) Failed() bool {
@@ -152,4 +149,17 @@ func number(n int64) string {
 		text = text[:at] + "," + text[at:]
 	}
 	return text
+}
+
+// Changes tells whether something is to be done, or waits to be. What is
+// suspended is left alone on purpose.
+func (r Report) Changes() bool {
+	for _, cluster := range r.Clusters {
+		for _, item := range cluster.Items {
+			if item.Reason != reasonSuspended {
+				return true
+			}
+		}
+	}
+	return false
 }

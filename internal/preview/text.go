@@ -27,7 +27,7 @@ func Text(w io.Writer, r Report, paint Painter) {
 		}
 		fmt.Fprintf(w, "\n%s %s: %s\n", cluster.Broker(), name, Report{Clusters: []Cluster{cluster}}.Summary())
 		if cluster.Adopted > 0 {
-			fmt.Fprintf(w, "%s as they are, and owned from now on\n", count(int64(cluster.Adopted), "object"))
+			fmt.Fprintf(w, "%s of nobody would be owned as they are\n", count(int64(cluster.Adopted), "object"))
 		}
 		for _, warning := range cluster.Warnings {
 			fmt.Fprintf(w, "warning: %s\n", warning)
@@ -99,6 +99,10 @@ func (i Item) details() []string {
 	var out []string
 	if i.Action != Create {
 		for _, field := range i.Fields {
+			if field.Live == "" { // of an object that is not there
+				out = append(out, fmt.Sprintf("%s: %s", field.Path, field.Declared))
+				continue
+			}
 			out = append(out, fmt.Sprintf("%s: %s → %s", field.Path, field.Live, field.Declared))
 		}
 	}
