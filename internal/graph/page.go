@@ -28,9 +28,10 @@ var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
 // Page is the picture as a page of HTML: one file that needs no other, loads
 // nothing, and can be opened from a disk. Its content security policy lets no
-// script run but its own, whatever the names of the objects are.
+// script run but its own, whatever the names of the objects are. What it unfolds
+// the browser lays out, which is faster at it.
 func (g *Graph) Page(unfold bool) (string, error) {
-	picture, err := g.draw(unfold, "")
+	picture, err := g.draw(false, "")
 	if err != nil {
 		return "", err
 	}
@@ -42,8 +43,8 @@ func (g *Graph) Page(unfold bool) (string, error) {
 	script := "/*!\nContains dagre, under this licence:\n\n" + dagreLicense + "*/\n" +
 		strings.Join([]string{dagre(), layoutScript, pictureScript, pageScript}, "\n")
 	var out strings.Builder
-	err = pageTemplate.Execute(&out, map[string]string{
-		"Title": "Messaging topology", "Counts": g.Counts(), "Picture": picture, "Graph": string(data),
+	err = pageTemplate.Execute(&out, map[string]any{
+		"Title": "Messaging topology", "Unfold": unfold, "Counts": g.Counts(), "Picture": picture, "Graph": string(data),
 		"Style": style, "StyleHash": hash(style), "Script": script, "ScriptHash": hash(script),
 	})
 	return out.String(), err

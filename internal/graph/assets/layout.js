@@ -187,7 +187,7 @@ const warrenerLayout = (() => {
     lines.forEach((line, n) => {
       const at = g.edge(line.a, line.b, String(n));
       line.points = at.points;
-      line.x = at.x;
+      line.x = line.a === line.b ? boxes.find((box) => box.key === line.a).x : at.x; // dagre leaves room below for a loop
       line.y = at.y;
     });
     return { nodes: boxes, edges: lines, width: g.graph().width, height: g.graph().height };

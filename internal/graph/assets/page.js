@@ -5,7 +5,7 @@
   const element = (id) => document.getElementById(id);
   const stage = element("stage"), details = element("details"), search = element("search"), found = element("found");
   const { words } = warrenerPicture;
-  const open = new Set(JSON.parse(element("stage").querySelector("svg").dataset.open));
+  const open = new Set();
   const smallest = 0.02, largest = 4, farBelow = 0.45;
   let svg, size, eye = { x: 0, y: 0, zoom: 1 }; // eye: the picture's point in the upper left corner, and pixels by unit
   let chosen = null, matches = [], match = -1;
@@ -186,7 +186,7 @@
     chosen = i;
     const node = graph.nodes[i];
     panel(node.name);
-    details.append(make("p", node.kind + (node.note ? ": " + node.note : "")));
+    details.append(make("p", node.note.includes(node.kind) ? node.note : node.kind + ": " + node.note));
     for (const badge of node.badges || []) {
       details.append(make("p", badge.kind === "fine" ? "as declared" : words[badge.kind] + ": " + badge.text, "message " + badge.kind));
     }
@@ -429,4 +429,5 @@
   document.body.classList.add("live");
   attach();
   fit();
+  if (stage.dataset.unfold !== undefined) openAll(true);
 })();

@@ -19,11 +19,15 @@ const warrenerPicture = (() => {
 
   // path leads through dagre's points in curves that are level at each of them, from the side of a node to the side of another.
   function path(e, from, to) {
+    if (e.a === e.b) {
+      const aside = from.width / 4, edge = from.y + from.height / 2, depth = edge + (e.y - edge) / 0.75;
+      return "M" + [from.x + aside, edge].map(number).join(" ") + "C" + [from.x + aside, depth, from.x - aside, depth, from.x - aside, edge].map(number).join(" ");
+    }
     const inner = e.points.slice(1, -1);
     const towards = inner.length > 0 ? inner : [{ x: to.x, y: to.y }], back = inner.length > 0 ? inner : [{ x: from.x, y: from.y }];
     const side = (node, x) => ({ x: node.x + (x >= node.x ? node.width / 2 : -node.width / 2), y: node.y });
-    const start = e.a === e.b ? e.points[0] : side(from, towards[0].x);
-    const end = e.a === e.b ? e.points[e.points.length - 1] : side(to, back[back.length - 1].x);
+    const start = side(from, towards[0].x);
+    const end = side(to, back[back.length - 1].x);
     let text = "M" + number(start.x) + " " + number(start.y), last = start;
     for (const p of [...inner, end]) {
       const middle = (last.x + p.x) / 2;
@@ -106,7 +110,7 @@ const warrenerPicture = (() => {
     const plan = warrenerLayout.layout(graph, open);
     const width = Math.ceil(plan.width), height = Math.ceil(plan.height);
     const kinds = ["binding", "dead", "wait", "alternate", "consumer"];
-    let out = `<svg xmlns="http://www.w3.org/2000/svg" class="warrener" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Messaging topology" data-open="${JSON.stringify([...plan.isOpen])}">`;
+    let out = `<svg xmlns="http://www.w3.org/2000/svg" class="warrener" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-label="Messaging topology">`;
     if (style) out += `<style>${style}</style><rect class="paper" width="${width}" height="${height}"/>`;
     out += "<defs>" + kinds.map((kind) => `<marker id="to-${kind}" class="tip ${kind}" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0.5L8 4L0 7.5z"/></marker>`).join("") + "</defs>\n";
     for (const f of plan.frames) {
