@@ -91,7 +91,7 @@ func golden(t *testing.T, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
@@ -288,7 +288,8 @@ func TestLargePicturesAreWhole(t *testing.T) {
 		}
 	}
 	var width, height int
-	if _, err := fmt.Sscanf(svg[strings.Index(svg, `width="`):], `width="%d" height="%d"`, &width, &height); err != nil {
+	_, size, _ := strings.Cut(svg, `width="`)
+	if _, err := fmt.Sscanf(size, `%d" height="%d"`, &width, &height); err != nil {
 		t.Fatal(err)
 	}
 	if height > 2*width || width > 4*height {

@@ -2,10 +2,10 @@ package graph
 
 import (
 	"fmt"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"time"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"

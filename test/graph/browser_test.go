@@ -32,7 +32,7 @@ import (
 // patience is how long a busy machine may need for anything here.
 const patience = time.Minute
 
-// browser is one for all tests of this package.
+// browser is one for all tests of this package; TestMain ends it.
 var browser = sync.OnceValues(func() (context.Context, error) {
 	path, err := exec.Command("../../hack/chromium.sh").Output()
 	if err != nil {
@@ -40,8 +40,8 @@ var browser = sync.OnceValues(func() (context.Context, error) {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(strings.TrimSpace(string(path))),
 		chromedp.NoSandbox, chromedp.WindowSize(1300, 850), chromedp.WSURLReadTimeout(patience))
-	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...) //nolint:govet // the browser ends with the process, see TestMain
-	ctx, _ := chromedp.NewContext(allocator)                                    //nolint:govet // the same
+	allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, _ := chromedp.NewContext(allocator)
 	return ctx, chromedp.Do(ctx)
 })
 
@@ -227,7 +227,7 @@ func (tb *tab) screenshot(name string) {
 	}
 	picture, err := chromedp.Run(tb.ctx, chromedp.CaptureScreenshot())
 	tb.must(err)
-	tb.must(os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600))
+	tb.must(os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600)) //nolint:gosec // a person names the folder
 }
 
 // eventually waits for an expression to become true.

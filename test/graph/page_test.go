@@ -152,10 +152,10 @@ func TestSearch(t *testing.T) {
 	if !tb.shows("order.invoice.retry.2.1000") {
 		t.Fatal("Enter does not open what the match is inside of")
 	}
-	stage, x := js[[]float64](tb, `(() => { const b = document.getElementById("stage").getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; })()`), 0.0
+	stageX, stageY := tb.middle(`document.getElementById("stage")`)
 	x, y := tb.middle(nodeOf("order.invoice.retry.2.1000") + ".querySelector('.box')")
-	if math.Abs(x-stage[0]) > 200 || math.Abs(y-stage[1]) > 30 {
-		t.Errorf("the match is at %.0f,%.0f, and not in the middle of the map, %.0f,%.0f", x, y, stage[0], stage[1])
+	if math.Abs(x-stageX) > 200 || math.Abs(y-stageY) > 30 {
+		t.Errorf("the match is at %.0f,%.0f, and not in the middle of the map, %.0f,%.0f", x, y, stageX, stageY)
 	}
 	tb.screenshot("search")
 	dim := js[float64](tb, `Number(getComputedStyle(%s).opacity)`, nodeOf("analytics"))
