@@ -163,10 +163,21 @@ metadata: {name: audit}
 spec: {connectionRef: {name: rabbitmq}, source: dlx, destination: audit, destinationType: queue, routingKeys: [a]}
 `
 
+// twoOwners bind the same two objects.
+const twoOwners = `
+kind: ExchangeBinding
+metadata: {name: one}
+spec: {connectionRef: {name: rabbitmq}, source: here, destination: there, destinationType: queue, routingKeys: [a]}
+---
+kind: ExchangeBinding
+metadata: {name: two}
+spec: {connectionRef: {name: rabbitmq}, source: here, destination: there, destinationType: queue, routingKeys: [b]}
+`
+
 // The order in which claims come makes no difference.
 func TestOrderMakesNoDifference(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		sources := town(60)
+		sources := append(town(12), declared(t, twoOwners)...)
 		want := Build(sources)
 		if diff := cmp.Diff(want, Build(rapid.Permutation(sources).Draw(rt, "order"))); diff != "" {
 			rt.Fatalf("another order, another graph:\n%s", diff)
