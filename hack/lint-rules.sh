@@ -29,6 +29,8 @@ internal/dial       $MODULE/internal/engine
 internal/dial       k8s.io/api/core/v1
 internal/trace      $MODULE/internal/rabbitmq
 internal/trace      $MODULE/api/v1alpha1
+internal/graph      $MODULE/api/v1alpha1
+internal/graph      $MODULE/internal/engine
 internal/manifest   $MODULE/internal/engine
 internal/manifest   k8s.io/client-go/dynamic
 internal/preview    $MODULE/internal/engine
