@@ -25,6 +25,8 @@ internal/compile    sigs.k8s.io/controller-runtime/pkg/client
 internal/compile    $MODULE/internal/engine
 internal/contract   $MODULE/api/v1alpha1
 internal/contract   k8s.io/apimachinery/pkg/types
+internal/manifest   $MODULE/internal/engine
+internal/manifest   k8s.io/client-go/dynamic
 api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers
