@@ -27,6 +27,10 @@ internal/contract   $MODULE/api/v1alpha1
 internal/contract   k8s.io/apimachinery/pkg/types
 internal/manifest   $MODULE/internal/engine
 internal/manifest   k8s.io/client-go/dynamic
+internal/importer   $MODULE/internal/rabbitmq
+internal/importer   k8s.io/client-go/dynamic
+internal/dial       $MODULE/internal/engine
+internal/dial       k8s.io/api/core/v1
 api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers
