@@ -1,8 +1,6 @@
 package importer
 
 import (
-	"strings"
-
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -20,7 +18,7 @@ func (h *host) deadLetter(q *topology.Queue, plain *v1alpha1.QueueSpec) *v1alpha
 		return nil
 	}
 	exchange := h.exchanges[*d.Exchange]
-	if exchange == nil || exchange.Name == "" || strings.HasPrefix(exchange.Name, "amq.") {
+	if exchange == nil || isSystemExchange(exchange.Name) {
 		return nil
 	}
 	dead := h.boundAlone(exchange, *d.RoutingKey)

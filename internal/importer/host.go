@@ -174,7 +174,7 @@ func (h *host) leaveOut() map[topology.ID]string {
 	}
 	for name, e := range h.exchanges {
 		switch id := e.ID(); {
-		case name == "" || strings.HasPrefix(name, "amq."):
+		case isSystemExchange(name):
 			left[id] = ""
 		case e.AutoDelete:
 			left[id] = "the broker deletes it with its last binding (auto-delete), and clients declare it when they need it"
@@ -191,6 +191,8 @@ func (h *host) leaveOut() map[topology.ID]string {
 	}
 	return left
 }
+
+func isSystemExchange(name string) bool { return name == "" || strings.HasPrefix(name, "amq.") }
 
 func withBindings(n int) string {
 	switch n {

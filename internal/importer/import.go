@@ -21,14 +21,10 @@ type Options struct {
 	Namespace string
 }
 
-// Import makes manifests of a source.
+// Import makes manifests of a source, and completes its connection.
 func Import(source *Source, options Options) *Result {
-	r := &run{source: source, options: options, live: source.Live.Objects}
-	r.defaults = compile.ConnectionDefaults{
-		Key:         topology.ConnectionKey{Kind: connectionKind(source.Connection.Broker), Namespace: r.connectionNamespace(), Name: source.Connection.Name},
-		VirtualHost: cmp.Or(source.Connection.VirtualHost, v1alpha1.DefaultVirtualHost),
-		Version:     source.Version,
-	}
+	source.Connection.complete()
+	r := &run{source: source, options: options, live: source.Live.Objects, defaults: source.defaults(options)}
 	result := &Result{Origin: source.Origin, Groups: r.groups()}
 	nameAll(r.unnamed)
 	for _, group := range result.Groups {

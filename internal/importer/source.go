@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -52,6 +53,34 @@ type Connection struct {
 	VirtualHost string
 	// Omit leaves the manifest out: the connection is there already.
 	Omit bool
+}
+
+// complete fills in what is not known of a connection.
+func (c *Connection) complete() {
+	c.Name = cmp.Or(c.Name, defaultName(c.Broker))
+	c.VirtualHost = cmp.Or(c.VirtualHost, v1alpha1.DefaultVirtualHost)
+	switch {
+	case c.Broker == v1alpha1.BrokerTypeRabbitMQ:
+		c.Secret = cmp.Or(c.Secret, c.Name+"-credentials")
+		if c.Endpoint == "" {
+			c.Endpoint, c.Placeholder = "https://rabbitmq.example.com:15671", true
+		}
+	case len(c.Servers) == 0:
+		c.Servers, c.Placeholder = []string{"kafka.example.com:9092"}, true
+	}
+	if c.Broker == v1alpha1.BrokerTypeKafka && c.Mechanism != "" {
+		c.Secret = cmp.Or(c.Secret, c.Name+"-credentials")
+	}
+}
+
+// defaults of the objects that are imported.
+func (s *Source) defaults(options Options) compile.ConnectionDefaults {
+	c := s.Connection
+	c.complete()
+	return compile.ConnectionDefaults{
+		Key:         topology.ConnectionKey{Kind: connectionKind(c.Broker), Namespace: cmp.Or(c.Namespace, options.Namespace), Name: c.Name},
+		VirtualHost: c.VirtualHost, Version: s.Version,
+	}
 }
 
 // Note is something that was not imported, or that a reader has to know.

@@ -66,13 +66,15 @@ func (r *run) topics() []v1alpha1.Object {
 func (r *run) topicNames() []string {
 	var names []string
 	for id := range r.live {
-		if id.Kind == topology.KindTopic && !strings.HasPrefix(id.Name, "__") {
+		if id.Kind == topology.KindTopic && !isSystemTopic(id.Name) {
 			names = append(names, id.Name)
 		}
 	}
 	slices.Sort(names)
 	return names
 }
+
+func isSystemTopic(name string) bool { return strings.HasPrefix(name, "__") }
 
 func (r *run) topic(live *topology.Topic) *v1alpha1.Topic {
 	id := live.ID()
