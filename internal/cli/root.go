@@ -37,6 +37,16 @@ var (
 	errDeclined = errors.New("not confirmed: nothing was done")
 )
 
+// interrupted ends a verb that knows what was done until it was interrupted.
+type interrupted struct{ message string }
+
+func (e *interrupted) Error() string { return "interrupted: " + e.message }
+
+func isInterrupted(err error) bool {
+	_, is := errors.AsType[*interrupted](err)
+	return is
+}
+
 // Run carries out a command line, the program's name first, and returns the exit
 // code.
 func Run(ctx context.Context, args []string, streams Streams) int {
@@ -61,6 +71,8 @@ func (a *app) run(ctx context.Context, args []string, connect func(*app) (*clust
 	case errors.Is(err, errDeclined):
 		fmt.Fprintln(a.Err, err)
 		return ExitDeclined
+	case isInterrupted(err):
+		fmt.Fprintf(a.Err, "%s: %v\n", a.program, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		fmt.Fprintln(a.Err, a.program+": interrupted. What was asked of the controller before goes on")
 	default:
@@ -76,14 +88,16 @@ type app struct {
 	flags   *genericclioptions.ConfigFlags
 	// connect makes the client; tests replace it.
 	connect func(*app) (*cluster, error)
+	// tested says that connect needs no kubeconfig.
+	tested bool
 }
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "warrener",
 		Short: "Look after the messaging topology that custom resources declare",
-		Long: "Look after the messaging topology that custom resources declare: what Warrener holds back and why,\n" +
-			"and how to answer it. It talks to the Kubernetes cluster of your kubeconfig and to no broker.",
+		Long: "Look after the messaging topology that custom resources declare: see what a change would do before it is\n" +
+			"made, what Warrener holds back and why, and answer it.",
 		SilenceUsage: true, SilenceErrors: true,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
 	}
@@ -96,7 +110,7 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(a.plan(), a.apply(), a.status(), a.allowDeletes(), a.forget())
 	return root
 }
 
