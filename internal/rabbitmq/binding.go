@@ -15,7 +15,7 @@ var bindingKind = kind{
 	read:       readAs[wireBinding],
 	locate:     locateBindings,
 	create:     declareBinding,
-	update:     fixed,
+	update:     rebind,
 	remove:     deleteBinding,
 }
 
@@ -80,16 +80,33 @@ func declareBinding(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(want.VirtualHost, want.Source, want.Destination); err != nil {
 		return err
 	}
+	return bind(ctx, b, want)
+}
+
+func bind(ctx context.Context, b *Broker, want *topology.Binding) error {
 	_, err := b.call(uncut(ctx), "declare binding").client().DeclareBinding(want.VirtualHost, rabbithole.BindingInfo{ //nolint:bodyclose // read to the end in RoundTrip
 		Source: want.Source, Destination: want.Destination, DestinationType: want.DestinationType,
 		RoutingKey: want.RoutingKey, Arguments: rawArguments(want.Arguments),
 	})
+	b.uncertain.about(want, err)
 	return err
 }
 
-// deleteBinding deletes by the broker's own keys, all of them, as Live has them
-// or, without Live, as they are now.
+// deleteBinding deletes a binding; one that is uncertain may lead somewhere
+// without being listed, and is declared first so that there is one to delete.
 func deleteBinding(ctx context.Context, b *Broker, step topology.Step) error {
+	if binding := b.uncertain.of(step.ID); binding != nil {
+		if err := bind(ctx, b, binding); err != nil {
+			return err
+		}
+		step.Live = nil
+	}
+	return unbind(ctx, b, step)
+}
+
+// unbind deletes by the broker's own keys, all of them, as Live has them
+// or, without Live, as they are now.
+func unbind(ctx context.Context, b *Broker, step topology.Step) error {
 	c := b.call(ctx, "delete binding")
 	live, ok := step.Live.(*topology.Binding)
 	if !ok {
@@ -106,6 +123,7 @@ func deleteBinding(ctx context.Context, b *Broker, step topology.Step) error {
 		_, err := client.DeleteBinding(live.VirtualHost, rabbithole.BindingInfo{ //nolint:bodyclose // read to the end in RoundTrip
 			Source: live.Source, Destination: live.Destination, DestinationType: live.DestinationType, PropertiesKey: pathKey(key),
 		})
+		b.uncertain.about(live, err)
 		if err != nil && !notFound(err) {
 			return err
 		}

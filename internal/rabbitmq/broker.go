@@ -60,6 +60,8 @@ type Broker struct {
 	base     http.RoundTripper
 	// recent consumers, for depths.
 	recent recentReaders
+	// uncertain bindings, until they are settled.
+	uncertain uncertainties
 	// migrations that are under way.
 	migrations migrations
 }

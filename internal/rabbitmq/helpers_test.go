@@ -70,11 +70,17 @@ func attempt(t testing.TB, b *Broker, step topology.Step) error {
 
 func observe(t testing.TB, b *Broker, selection topology.Selection) *topology.Snapshot {
 	t.Helper()
-	snapshot, err := b.Observe(t.Context(), selection)
-	if err != nil {
-		t.Fatalf("Observe: %v", err)
+	for attempt := 1; ; attempt++ {
+		snapshot, err := b.Observe(t.Context(), selection)
+		if err == nil {
+			return snapshot
+		}
+		// RabbitMQ answers 500 to a list from which something goes in that moment, such as another test's virtual host.
+		if topology.ClassOf(err) != topology.ClassTransient || attempt == 5 {
+			t.Fatalf("Observe: %v", err)
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return snapshot
 }
 
 func look(t testing.TB, b *Broker, id topology.ID) (topology.Resource, topology.Presence) {

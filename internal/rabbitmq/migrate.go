@@ -128,7 +128,11 @@ func (b *Broker) act(ctx context.Context, want *topology.Queue, action migration
 		id := a.Resource.ID()
 		return id, kinds[id.Kind].create(ctx, b, topology.Step{Verb: topology.VerbCreate, ID: id, Want: a.Resource})
 	case migration.Delete:
-		err := kinds[a.ID.Kind].remove(ctx, b, topology.Step{Verb: topology.VerbDelete, ID: a.ID, Live: a.Live})
+		remove := kinds[a.ID.Kind].remove
+		if a.ID.Kind == topology.KindBinding {
+			remove = unbind // what is uncertain is the migration's own concern: no binding may come back here
+		}
+		err := remove(ctx, b, topology.Step{Verb: topology.VerbDelete, ID: a.ID, Live: a.Live})
 		if notFound(err) {
 			err = b.absence(c, a.ID, err)
 		}

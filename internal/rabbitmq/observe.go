@@ -72,6 +72,7 @@ func (o *observation) all(ctx context.Context) error {
 	if reason := o.broker.unlisted(mine); reason != nil {
 		o.found.unread[topology.UnlistedVirtualHosts] = reason
 	}
+	o.admit(everything)
 	for id := range o.found.objects {
 		if id.Kind != topology.KindVirtualHost {
 			continue
@@ -96,6 +97,7 @@ func (o *observation) some(ctx context.Context) error {
 	if err := o.run(ctx, o.plan(byKind, keep)); err != nil {
 		return err
 	}
+	o.admit(keep)
 	return o.doubtAbsence(ctx, wanted)
 }
 

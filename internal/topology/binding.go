@@ -25,6 +25,9 @@ type Binding struct {
 	// only. One ID can have several: int16, int32 and int64 arguments make
 	// different bindings that read the same.
 	PropertiesKeys []string
+	// Uncertain, of live bindings: a call about it was not answered, and whether
+	// it leads anywhere is not known.
+	Uncertain bool
 	// Alone, of wanted bindings: there may be no moment with two bindings of
 	// this source, key and arguments, which would copy messages. So the one
 	// whose place it takes goes before it comes, and the source must have an
@@ -64,10 +67,15 @@ func (b *Binding) Needs() []ID {
 	return []ID{VirtualHostID(b.VirtualHost), b.SourceID(), b.DestinationID()}
 }
 
-// Diff implements Resource: a live binding of the same ID is the same binding.
+// Diff implements Resource: a live binding of the same ID is the same binding,
+// unless it is uncertain.
 func (b *Binding) Diff(live Resource) []Change {
-	if _, ok := live.(*Binding); !ok {
+	other, ok := live.(*Binding)
+	if !ok {
 		return wrongKind(b, live)
+	}
+	if other.Uncertain {
+		return []Change{{Path: "routing", From: "uncertain, since the broker did not answer", To: "bound"}}
 	}
 	return nil
 }

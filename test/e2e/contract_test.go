@@ -62,7 +62,7 @@ func contracted(q *v1alpha1.Queue, configMap string) *v1alpha1.Queue {
 // A client that knows nothing but the contract asserts the queue with its
 // arguments, is answered by no 406, and has a message retried and buried.
 func TestContractIsEnoughForAClient(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		for _, kind := range []v1alpha1.QueueType{v1alpha1.QueueTypeClassic, v1alpha1.QueueTypeQuorum} {
 			prefetch := int32(7)
 			q := contracted(queue(string(kind)+".work", "shop", kind), string(kind)+"-contract")
@@ -100,7 +100,7 @@ func TestContractIsEnoughForAClient(t *testing.T) {
 }
 
 func TestContractLife(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		mine := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "taken"}, Data: map[string]string{"queue": "mine"}}
 		q := contracted(queue("work", "shop", v1alpha1.QueueTypeClassic), "first")
 		s.create(mine, q)
@@ -139,7 +139,7 @@ func TestContractLife(t *testing.T) {
 // Dead letters are seen within a drift check, and their going too; the status
 // says so twice, however many there were.
 func TestDeadLettersPresent(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		const lag = 8 * time.Second // totals of quorum queues
 		channel := amqpChannel(t, s.broker, s.virtualHost)
 		for _, kind := range []v1alpha1.QueueType{v1alpha1.QueueTypeClassic, v1alpha1.QueueTypeQuorum} {

@@ -105,7 +105,7 @@ func TestDriftCorrected(t *testing.T) {
 // Under driftPolicy: Report a change by hand is shown, field by field, and left
 // alone; the object stays Ready.
 func TestDriftReported(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		orders := exchange("orders", "shop", "topic")
 		gone, replaced, unbound := queue("gone", "shop", v1alpha1.QueueTypeClassic), queue("replaced", "shop", v1alpha1.QueueTypeClassic), queue("unbound", "shop", v1alpha1.QueueTypeQuorum)
 		unbound.Spec.Bindings = []v1alpha1.BindingSource{{Source: "orders", RoutingKeys: []string{"a", "b"}}}

@@ -90,22 +90,21 @@ func (h *history) idles() {
 	h.t.Helper()
 	// Whether dead letters wait is asked before a sweep and told after it, some
 	// seconds later on a busy machine: once everybody has been told, that is it.
-	for known := map[string]string(nil); ; {
-		h.barrier()
-		sleep(h.t.Context(), 300*time.Millisecond)
+	for known, deadline := map[string]string(nil), time.Now().Add(soon); ; {
+		h.sweep()
 		now := h.objectVersions()
-		if maps.Equal(known, now) || h.t.Context().Err() != nil {
+		if maps.Equal(known, now) {
 			break
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatalf("all is as declared, and statuses are written again and again:\n%s", cmp.Diff(known, now))
 		}
 		known = now
 	}
 	for range 10 {
 		h.world.writes()
 		before := h.objectVersions()
-		stamp := time.Now().Format(time.RFC3339Nano)
-		h.stamp(h.connection, stamp)
-		h.answers(h.connection, stamp)
-		sleep(h.t.Context(), 300*time.Millisecond) // statuses are written behind the sweep
+		h.sweep()
 		wrote, sure := h.world.writes()
 		if len(wrote) > 0 {
 			h.t.Errorf("all is as declared, and the controller wrote to the broker: %q", wrote)
@@ -118,6 +117,15 @@ func (h *history) idles() {
 		}
 	}
 	h.t.Error("the controller is killed too often to tell whether it is idle")
+}
+
+// sweep has the connection swept, and touches nothing else.
+func (h *history) sweep() {
+	h.t.Helper()
+	stamp := time.Now().Format(time.RFC3339Nano)
+	h.stamp(h.connection, stamp)
+	h.answers(h.connection, stamp)
+	sleep(h.t.Context(), 300*time.Millisecond) // statuses are written behind the sweep
 }
 
 // objectVersions has the resource version of all declarations.

@@ -22,7 +22,7 @@ import (
 // another cluster in between: in the end the broker is as declared, nothing else
 // on it was touched, no message is lost, and there is nothing left to do.
 //
-// WARRENER_LONG=1 plays 200 of them on each kind of broker, otherwise 25.
+// WARRENER_LONG=1 plays 200 of them on each kind of broker, otherwise 25 in all.
 // WARRENER_HISTORY_SEED=<seed of a failure> plays that one alone, and
 // WARRENER_HISTORY_LENGTH=<n> only what happens first in it: a history that
 // fails is made shorter by hand, since a run takes half a minute.
@@ -39,7 +39,7 @@ func TestHistoriesRabbitMQ(t *testing.T) {
 	t.Parallel()
 	brokers := harness.RabbitMQs(t)
 	seeds := make([][]uint64, len(brokers))
-	for _, seed := range historySeeds(t) {
+	for _, seed := range historySeeds(t, 15) {
 		at := seed % uint64(len(brokers)) // a seed names the version too
 		seeds[at] = append(seeds[at], seed)
 	}
@@ -61,7 +61,7 @@ func TestHistoriesKafka(t *testing.T) {
 	t.Parallel()
 	one, three := harness.SharedKafka(t), harness.SharedKafka3(t)
 	newWorld := func(h *history) world { return newKafkaWorld(h, one, three) }
-	seeds := historySeeds(t)
+	seeds := historySeeds(t, 10)
 	var group sync.WaitGroup
 	for part := range slices.Chunk(seeds, (len(seeds)+2)/3) {
 		group.Go(func() { playAll(t, part, newWorld) })
@@ -69,16 +69,15 @@ func TestHistoriesKafka(t *testing.T) {
 	group.Wait()
 }
 
-// historySeeds are the seeds of the histories to play.
-func historySeeds(t *testing.T) []uint64 {
+// historySeeds are the seeds of the histories to play, n in a short run.
+func historySeeds(t *testing.T, n int) []uint64 {
 	t.Helper()
 	if text := os.Getenv("WARRENER_HISTORY_SEED"); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 63)
 		must(t, err)
 		return []uint64{seed}
 	}
-	n := 25
-	if os.Getenv("WARRENER_LONG") != "" {
+	if harness.Long() {
 		n = 200
 	}
 	seeds := make([]uint64, n)

@@ -80,7 +80,7 @@ func TestTwoNamespacesOneBroker(t *testing.T) {
 // Retain on all kinds: the end of the resources is nothing to the broker, which
 // keeps everything, and nobody owns it any more.
 func TestRetain(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		side := s.virtualHost + "-side"
 		t.Cleanup(func() { s.broker.Do(detached{t}, "DELETE", "/api/vhosts/"+side, nil) })
 		host := &v1alpha1.VirtualHost{Spec: v1alpha1.VirtualHostSpec{ConnectionRef: ref("shop"), Name: side}} // Retain is its default

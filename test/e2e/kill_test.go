@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -24,11 +23,8 @@ import (
 // the end the broker and the inventory hold what is declared and nothing else,
 // and nothing was written that was right already.
 func TestKilled(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
-		kills := 20
-		if s.broker.Version != harness.RabbitMQVersions[1] && os.Getenv("WARRENER_LONG") == "" {
-			kills = 5
-		}
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
+		const kills = 20
 		seed := rand.Uint64()
 		t.Logf("seed %d, %d kills", seed, kills)
 		random := rand.New(rand.NewPCG(seed, 0))

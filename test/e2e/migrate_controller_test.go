@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // An edit of spec.type on a queue in use, the controller killed at random steps:
@@ -23,10 +23,10 @@ import (
 // declared, with nothing left of the migration on the broker or on the books.
 func TestMigrateByEdit(t *testing.T) {
 	rounds := 1
-	if os.Getenv("WARRENER_LONG") != "" {
+	if harness.Long() {
 		rounds = 6
 	}
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))

@@ -21,7 +21,7 @@ import (
 // there twice but what comes while such a binding leads to a detour just made.
 func TestMigrateCutOff(t *testing.T) {
 	const rounds = 12
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.RabbitMQs(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name, perSecond = "order.process", 50
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
 		prepare(t, broker, append([]topology.Resource{forms[0]}, shopBindings(vh, name)...)...)

@@ -103,7 +103,7 @@ func (*lasting) Context() context.Context { return context.Background() }
 // TestMigrateTakenBack: the owner wants the old queue again while messages are
 // parked. They come back, and so do the bindings.
 func TestMigrateTakenBack(t *testing.T) {
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.SomeRabbitMQ(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name = "orders.taken.back"
 		live, want := migrant(vh, name, "quorum", nil), migrant(vh, name, "classic", nil)
 		prepare(t, broker, append([]topology.Resource{live}, shopBindings(vh, name)...)...)

@@ -5,7 +5,7 @@ import (
 	"math/rand"
 	"net/http"
 	"net/url"
-	"os"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -18,11 +18,11 @@ import (
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// eachBroker plays on every version of RabbitMQ, each with a virtual host.
-func eachBroker(t *testing.T, play func(t *testing.T, broker *harness.RabbitMQ, virtualHost string)) {
+// inVirtualHosts plays on each of the brokers, with a virtual host.
+func inVirtualHosts(t *testing.T, brokers []*harness.RabbitMQ, play func(t *testing.T, broker *harness.RabbitMQ, virtualHost string)) {
 	t.Helper()
 	t.Parallel()
-	for _, broker := range harness.RabbitMQs(t) {
+	for _, broker := range brokers {
 		t.Run(broker.Version, func(t *testing.T) {
 			t.Parallel()
 			play(t, broker, broker.NewVirtualHost(t))
@@ -86,13 +86,13 @@ func inventoryOf(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []s
 
 // TestMigrateUnderLoad changes a queue back and forth under publishers that go
 // through exchanges and two consumers that reconnect. In each round the
-// controller dies at some write, in the first one between DELETE and PUT.
+// controller dies at some write, in one of them between DELETE and PUT.
 func TestMigrateUnderLoad(t *testing.T) {
-	rounds, perSecond := 3, 50
-	if os.Getenv("WARRENER_LONG") != "" {
+	rounds, perSecond := 1, 50 // on each series
+	if harness.Long() {
 		rounds, perSecond = 20, 250
 	}
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.RabbitMQs(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name = "order.process"
 		forms := []*topology.Queue{
 			migrant(vh, name, "classic", nil),
@@ -100,7 +100,8 @@ func TestMigrateUnderLoad(t *testing.T) {
 			migrant(vh, name, "classic", topology.Arguments{"x-max-length": int64(100000), "x-overflow": "reject-publish"}),
 			migrant(vh, name, "quorum", topology.Arguments{"x-dead-letter-exchange": "vip"}),
 		}
-		prepare(t, broker, append([]topology.Resource{forms[0]}, shopBindings(vh, name)...)...)
+		first := slices.Index(harness.RabbitMQVersions, broker.Version) // each series begins with another change
+		prepare(t, broker, append([]topology.Resource{forms[first]}, shopBindings(vh, name)...)...)
 		before := inventoryOf(t, broker, vh)
 		f := newTraffic(t, broker, vh, name)
 		stops := []func(){
@@ -111,19 +112,20 @@ func TestMigrateUnderLoad(t *testing.T) {
 		random := rand.New(rand.NewSource(time.Now().UnixNano()))
 		for round := 1; round <= rounds; round++ {
 			last := 1 + random.Intn(40)
-			m := migrating{broker: broker, want: forms[round%len(forms)], die: func(number int, _ *http.Request) death {
+			m := migrating{broker: broker, want: forms[(first+round)%len(forms)], die: func(number int, _ *http.Request) death {
 				if number == last {
 					return death(1 + random.Intn(2))
 				}
 				return lives
 			}}
 			how := fmt.Sprintf("killed at write %d", last)
-			if round == 1 {
+			critical := round == 1+first
+			if critical {
 				m.die, how = betweenDeleteAndDeclare(name), "killed between DELETE and PUT"
 			}
 			out := m.run(t, 5*time.Minute)
 			t.Logf("round %d, %s (killed: %v): %s, queue away for %s: %v", round, how, out.killed, out.took.Round(time.Second), out.away, out.steps)
-			if round == 1 && !out.killed {
+			if critical && !out.killed {
 				t.Errorf("round %d was not killed", round)
 			}
 			if diff := cmp.Diff(before, inventoryOf(t, broker, vh)); diff != "" {
@@ -147,18 +149,18 @@ func TestMigrateUnderLoad(t *testing.T) {
 // TestMigrateKeepsOrder: with one consumer that empties the queue, messages of a
 // publisher come in the order in which it published them.
 func TestMigrateKeepsOrder(t *testing.T) {
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.RabbitMQs(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name = "order.process"
-		perSecond := 50
-		if os.Getenv("WARRENER_LONG") != "" {
-			perSecond = 250
+		perSecond, changes := 50, 1
+		if harness.Long() {
+			perSecond, changes = 250, 2
 		}
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
 		prepare(t, broker, append([]topology.Resource{forms[0]}, shopBindings(vh, name)...)...)
 		f := newTraffic(t, broker, vh, name)
 		stops := []func(){f.publish("created", "orders", "order.created", perSecond), f.publish("vip", "vip", "any", perSecond)}
 		f.consume()
-		for i := 1; i <= 2; i++ {
+		for i := 1; i <= changes; i++ {
 			out := migrating{broker: broker, want: forms[i%2]}.run(t, 5*time.Minute)
 			t.Logf("to %s: %s, queue away for %s: %v; %s", forms[i%2].Type, out.took.Round(time.Second), out.away, out.steps, f.account())
 		}
@@ -181,7 +183,7 @@ func TestMigrateKeepsOrder(t *testing.T) {
 // TestMigrateUnderTheDefaultExchange: what is published to the queue by its name
 // cannot be led around it. It is lost while the queue is away, and only then.
 func TestMigrateUnderTheDefaultExchange(t *testing.T) {
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.SomeRabbitMQ(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		const name, perSecond = "orders.direct", 50
 		forms := []*topology.Queue{migrant(vh, name, "classic", nil), migrant(vh, name, "quorum", nil)}
 		prepare(t, broker, forms[0])

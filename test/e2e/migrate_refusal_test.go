@@ -18,7 +18,7 @@ import (
 // TestMigrateRefusals: what cannot be migrated is refused in a sentence, and
 // nothing has been touched.
 func TestMigrateRefusals(t *testing.T) {
-	eachBroker(t, func(t *testing.T, broker *harness.RabbitMQ, vh string) {
+	inVirtualHosts(t, harness.SomeRabbitMQ(t), func(t *testing.T, broker *harness.RabbitMQ, vh string) {
 		user, password := broker.NewUser(t, "management", vh)
 		nearly, nearlyPassword := broker.NewUser(t, "policymaker", vh)
 		narrow, narrowPassword := broker.NewUser(t, "policymaker,monitoring", vh)

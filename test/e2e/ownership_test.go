@@ -81,7 +81,7 @@ func TestAdoption(t *testing.T) {
 // A virtual host can be changed in place, which needs consent if it is not
 // Warrener's.
 func TestAdoptVirtualHost(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		path := "/api/vhosts/" + s.virtualHost
 		s.broker.Must(t, "PUT", path, map[string]any{"description": "by hand"}, nil)
 		declared := &v1alpha1.VirtualHost{
@@ -109,7 +109,7 @@ func TestAdoptVirtualHost(t *testing.T) {
 // Fifty queues name one dead-letter exchange and one dead queue: all own them,
 // and they go with the last.
 func TestSharedDeadLetters(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		const queues = 50
 		shared := "all.dlx"
 		var all []*v1alpha1.Queue
@@ -155,7 +155,7 @@ func TestSharedDeadLetters(t *testing.T) {
 // Two resources declare one queue: the first has it, the second is told who.
 // With the first gone the second has it, and the queue notices nothing.
 func TestHandOver(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		s.create(exchange("orders", "shop", "topic"))
 		declare := func(name, broker string, kind v1alpha1.QueueType) *v1alpha1.Queue {
 			q := queue(name, "shop", kind)
@@ -215,7 +215,7 @@ func TestHandOver(t *testing.T) {
 // An old resource is edited to claim what a younger one owns: the incumbent
 // keeps it, as it is.
 func TestIncumbentKeeps(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		dlx, ten, twenty := "old.dlx", int64(10), int64(20)
 		old := queue("old", "shop", v1alpha1.QueueTypeClassic)
 		old.Spec.DeadLetter = &v1alpha1.DeadLetter{Exchange: &dlx, Queue: "old.dead", MaxLength: &twenty}

@@ -115,14 +115,17 @@ func TestReplicasFollow(t *testing.T) {
 	t.Parallel()
 	s := newKafkaSceneOn(t, harness.SharedKafka3(t))
 	orders := s.topic("orders", 4, map[string]string{"retention.ms": "86400000"})
-	orders.Spec.ReplicationFactor = new(int16(1))
+	// Leaders that are spread evenly; Kafka spreads them over the brokers that are there at that moment.
+	leaders := [][]int32{{1}, {2}, {3}, {1}}
+	orders.Spec.Assignments = assigned(leaders...)
 	orders.Spec.Retry = &v1alpha1.TopicRetry{}
 	s.create(orders)
 	s.ready(20*time.Second, orders)
 	s.alter(orders, map[string]string{"max.message.bytes": "2000000"})
-	leaders := s.replicas(orders.BrokerName())
 	for _, factor := range []int16{3, 2} {
-		edit(s.stage, orders, func(orders *v1alpha1.Topic) { orders.Spec.ReplicationFactor = &factor })
+		edit(s.stage, orders, func(orders *v1alpha1.Topic) {
+			orders.Spec.ReplicationFactor, orders.Spec.Assignments = &factor, nil
+		})
 		s.ready(30*time.Second, orders)
 		s.replicated(int(factor), orders.BrokerName(), orders.BrokerName()+".dlt")
 		for p, replicas := range s.replicas(orders.BrokerName()) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // A thousand messages on every way into a queue with 20 tiers, every third of
@@ -279,7 +279,7 @@ func overflowed(t *testing.T, s *scene, y *yard) {
 		c := newCrew(t, s, q.Name)
 		crews = append(crews, c)
 		p := &pouring{crew: c, q: q, channel: c.post(), version: s.broker.Version}
-		p.back = q.Spec.Type == v1alpha1.QueueTypeClassic || os.Getenv("WARRENER_LONG") != "" && s.broker.Version != "3.10"
+		p.back = q.Spec.Type == v1alpha1.QueueTypeClassic || harness.Long() && s.broker.Version != "3.10"
 		c.bury(leave)
 		p.pour(t, 40)
 		if p.back {

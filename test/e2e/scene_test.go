@@ -30,11 +30,23 @@ type scene struct {
 	connection  *v1alpha1.RabbitMQConnection
 }
 
-// onRabbitMQ plays on every version of RabbitMQ at the same time.
+// onRabbitMQ plays on every series of RabbitMQ: what a test finds may differ
+// between them.
 func onRabbitMQ(t *testing.T, play func(t *testing.T, s *scene)) {
 	t.Helper()
+	onBrokers(t, harness.RabbitMQs(t), play)
+}
+
+// onSomeRabbitMQ plays on one series, or on all in a long run.
+func onSomeRabbitMQ(t *testing.T, play func(t *testing.T, s *scene)) {
+	t.Helper()
+	onBrokers(t, harness.SomeRabbitMQ(t), play)
+}
+
+func onBrokers(t *testing.T, brokers []*harness.RabbitMQ, play func(t *testing.T, s *scene)) {
+	t.Helper()
 	t.Parallel()
-	for _, broker := range harness.RabbitMQs(t) {
+	for _, broker := range brokers {
 		t.Run(broker.Version, func(t *testing.T) {
 			t.Parallel()
 			play(t, newScene(t, broker))

@@ -78,7 +78,7 @@ func TestSettingsChangeInPlace(t *testing.T) {
 // A length that would cost messages waits until somebody accepts that, or until
 // it costs none.
 func TestShrinkingAwaitsApproval(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		channel := amqpChannel(t, s.broker, s.virtualHost)
 		for _, kind := range bothTypes {
 			work := queue(string(kind)+".work", "shop", kind)
@@ -120,7 +120,7 @@ func TestShrinkingAwaitsApproval(t *testing.T) {
 // Another policy with a higher priority is reported and not fought; what is
 // changed by hand in ours is put right.
 func TestRivalPolicies(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		work := queue("work", "shop", v1alpha1.QueueTypeClassic)
 		work.Spec.Settings, work.Spec.MaxLength = v1alpha1.SettingsPolicy, pointer(int64(100))
 		s.create(work)

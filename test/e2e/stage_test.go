@@ -273,6 +273,6 @@ func within(t testing.TB, limit time.Duration, what string, holds func(ctx conte
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: not within %s; last seen: %s", what, limit, state)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond)
 	}
 }

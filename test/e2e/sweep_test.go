@@ -226,7 +226,7 @@ func (s *scene) lastWrite(t *testing.T, since time.Time) time.Time {
 // While everything is as declared, a sweep costs a handful of reads of the
 // broker and one of the API server, the Secret, and nothing is written anywhere.
 func TestIdle(t *testing.T) {
-	for _, broker := range harness.RabbitMQs(t) {
+	for _, broker := range harness.SomeRabbitMQ(t) {
 		t.Run(broker.Version, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, broker)

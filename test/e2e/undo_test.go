@@ -19,7 +19,7 @@ import (
 // What is taken out of a declaration is undone on the broker: exactly that, and
 // what replaces it stands before it goes.
 func TestUndo(t *testing.T) {
-	onRabbitMQ(t, func(t *testing.T, s *scene) {
+	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
 		s.declareQueue("theirs", v1alpha1.QueueTypeClassic, nil)
 		orders := exchange("orders", "shop", "topic")
 		work := queue("work", "shop", v1alpha1.QueueTypeQuorum)

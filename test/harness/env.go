@@ -6,6 +6,10 @@ import (
 	"testing"
 )
 
+// Long reports whether the full soak versions of tests are asked for, by
+// WARRENER_LONG.
+func Long() bool { return os.Getenv("WARRENER_LONG") != "" }
+
 // required reports whether a missing part fails a test instead of skipping it.
 func required() bool {
 	return os.Getenv("CI") == "true" || os.Getenv("WARRENER_REQUIRE_PARTS") == "1"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"net/http"
 	"net/url"
@@ -40,6 +41,19 @@ func RabbitMQs(t testing.TB) []*RabbitMQ {
 		brokers[i] = RabbitMQAt(t, version)
 	}
 	return brokers
+}
+
+// SomeRabbitMQ is one of the shared brokers, which the name of the test chooses,
+// and all of them in a long run: for tests of what Warrener does whatever the
+// series, so that a run of all tests stays short.
+func SomeRabbitMQ(t testing.TB) []*RabbitMQ {
+	t.Helper()
+	if Long() {
+		return RabbitMQs(t)
+	}
+	name := fnv.New32a()
+	name.Write([]byte(t.Name()))
+	return []*RabbitMQ{RabbitMQAt(t, RabbitMQVersions[name.Sum32()%uint32(len(RabbitMQVersions))])}
 }
 
 // RabbitMQAt is the shared broker of a series.
@@ -125,12 +139,21 @@ func (r *RabbitMQ) AMQPURL(virtualHost string) string {
 // the caller; body is nil, a string, or anything that encodes as JSON.
 func (r *RabbitMQ) Do(t testing.TB, method, path string, body any) (int, []byte) {
 	t.Helper()
-	status, answer, err := r.do(t.Context(), method, path, body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, path, err)
+	for attempt := 1; ; attempt++ {
+		status, answer, err := r.do(t.Context(), method, path, body)
+		if err != nil {
+			t.Fatalf("%s %s: %v", method, path, err)
+		}
+		if method != http.MethodGet || status != http.StatusInternalServerError || attempt == readAttempts {
+			return status, answer
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
-	return status, answer
 }
+
+// readAttempts is how often something is read: RabbitMQ answers 500 to the reader
+// of an object, or of a list, from which something goes in that moment.
+const readAttempts = 5
 
 // Must is Do for requests that have to succeed; into, unless nil, takes the decoded answer.
 func (r *RabbitMQ) Must(t testing.TB, method, path string, body, into any) {

@@ -1,0 +1,88 @@
+package rabbitmq
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"sync"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// uncertainties are bindings whose declaration or deletion was sent and not
+// answered. RabbitMQ 4.0 may have left such a binding of a topic exchange listed
+// and leading nowhere, or leading and not listed, so that its listing proves
+// nothing until the binding was deleted and declared once more.
+type uncertainties struct {
+	mu       sync.Mutex
+	bindings map[topology.ID]*topology.Binding
+}
+
+// about notes how a call about a binding ended. The calls of a binding come one
+// after the other.
+func (u *uncertainties) about(binding *topology.Binding, err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch code := status(err); {
+	case err == nil, code > 0 && code < 500:
+		delete(u.bindings, binding.ID())
+	case neverSent(err):
+	default:
+		if u.bindings == nil {
+			u.bindings = map[topology.ID]*topology.Binding{}
+		}
+		u.bindings[binding.ID()] = binding
+	}
+}
+
+// neverSent tells that there was no connection to send a request on.
+func neverSent(err error) bool {
+	var failure *net.OpError
+	return errors.As(err, &failure) && failure.Op == "dial"
+}
+
+func (u *uncertainties) of(id topology.ID) *topology.Binding {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.bindings[id]
+}
+
+func (u *uncertainties) all() map[topology.ID]*topology.Binding {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return maps.Clone(u.bindings)
+}
+
+// admit shows uncertain bindings as there and uncertain, whether or not they are
+// listed. A binding ends with either of its ends, and the uncertainty with it.
+func (o *observation) admit(wanted func(topology.ID) bool) {
+	for id, binding := range o.broker.uncertain.all() {
+		if !wanted(id) {
+			continue
+		}
+		if o.selection.All && (o.found.objects[binding.SourceID()] == nil || o.found.objects[binding.DestinationID()] == nil) {
+			o.broker.uncertain.about(binding, nil)
+			continue
+		}
+		shown := *binding
+		if listed, ok := o.found.objects[id].(*topology.Binding); ok {
+			shown = *listed
+		}
+		shown.Uncertain = true
+		o.found.objects[id] = &shown
+	}
+}
+
+// rebind ends an uncertainty: it deletes the binding and declares it anew. What
+// is routed in between misses it; it may have done so since the call that was not
+// answered.
+func rebind(ctx context.Context, b *Broker, step topology.Step) error {
+	if live, ok := step.Live.(*topology.Binding); !ok || !live.Uncertain {
+		return fixed(ctx, b, step)
+	}
+	if err := unbind(ctx, b, topology.Step{ID: step.ID}); err != nil && !notFound(err) {
+		return err
+	}
+	return declareBinding(ctx, b, step)
+}
