@@ -110,7 +110,7 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.plan(), a.apply(), a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(a.plan(), a.apply(), a.importTopology(), a.status(), a.allowDeletes(), a.forget())
 	return root
 }
 

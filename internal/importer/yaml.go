@@ -90,7 +90,7 @@ func scalarOf(token any) string {
 
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@+#*-]*$`)
-	plainAddr = regexp.MustCompile(`^(https?://)?[a-z][A-Za-z0-9.-]*(:[0-9]+)?(/[A-Za-z0-9._-]+)*/?$`)
+	plainAddr = regexp.MustCompile(`^(https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._-]+)*/?|[A-Za-z0-9.-]+:[0-9]+)$`)
 	plainSpan = regexp.MustCompile(`^([0-9]+([.][0-9]+)?(h|m|s|ms))+$|^[0-9]+[YMD]$`)
 )
 
