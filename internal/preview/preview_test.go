@@ -100,7 +100,7 @@ func everything() Report {
 	liveTopics.Depths[topic.ID()] = topology.Depth{Messages: 1_000_000}
 	second := Of(Input{
 		Connection: events, ClusterID: "5L6g3nShT-eMCtK--X86sw", Version: "4.3", Live: liveTopics,
-		Plan: &plan.Plan{Waves: [][]topology.Step{{change(grown, topic, owner("Topic", "order-events")), create(refused, owner("Topic", "refused"))}}},
+		Plan:    &plan.Plan{Waves: [][]topology.Step{{change(grown, topic, owner("Topic", "order-events")), create(refused, owner("Topic", "refused"))}}},
 		Refused: []topology.Outcome{{Step: create(refused), Err: errors.New("topic refused: create topic: INVALID_CONFIG: Invalid value shred")}},
 		Shares:  map[string]Share{"order-events": {Older: 799_999, Of: 1_000_000}},
 	})
