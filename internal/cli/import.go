@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ type importFlags struct {
 	files      []string
 	recursive  bool
 	host       string
+	topics     string
 	connection string
 	omit       bool
 	folder     string
@@ -58,6 +60,7 @@ func (a *app) importTopology() *cobra.Command {
 	flags.StringSliceVarP(&f.files, "filename", "f", nil, "a definitions file, or files and folders with custom resources of other operators;\n- is standard input")
 	flags.BoolVarP(&f.recursive, "recursive", "R", false, "take the folders in a folder, too")
 	flags.StringVar(&f.host, "virtual-host", "", "import this virtual host alone; with a definitions file of one virtual host, its name")
+	flags.StringVar(&f.topics, "topics", "", "import the topics alone whose names match this regular expression")
 	flags.StringVar(&f.connection, "connection", "", "the name of the connection that the manifests use")
 	flags.BoolVar(&f.omit, "without-connection", false, "leave the connection's own manifest out: it is there already")
 	flags.StringVar(&f.folder, "output-dir", "", "write files into this folder, one for each virtual host, instead of standard output")
@@ -181,6 +184,13 @@ func (f *importFlags) paths() ([]string, error) {
 // importAll prints or writes what the sources become.
 func (a *app) importAll(sources []*importer.Source, f *importFlags) error {
 	options := importer.Options{VirtualHost: f.host, Namespace: a.namespace()}
+	if f.topics != "" {
+		pattern, err := regexp.Compile(f.topics)
+		if err != nil {
+			return fmt.Errorf("--topics: %w", err)
+		}
+		options.Topics = pattern
+	}
 	var results []*importer.Result
 	var wrong []string
 	for _, source := range sources {

@@ -3,6 +3,7 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,8 +18,18 @@ import (
 type Options struct {
 	// VirtualHost to import; "" is all.
 	VirtualHost string
+	// Topics to import; nil is all.
+	Topics *regexp.Regexp
 	// Namespace of the custom resources; "" leaves it to whoever applies them.
 	Namespace string
+}
+
+// wants tells whether an object, or a note on it, is to be imported.
+func (o Options) wants(id topology.ID) bool {
+	if id.Kind == topology.KindTopic {
+		return o.Topics == nil || o.Topics.MatchString(id.Name)
+	}
+	return o.VirtualHost == "" || id.Scope == o.VirtualHost || id.Scope == "" && (id.Name == o.VirtualHost || id.Name == "")
 }
 
 // Import makes manifests of a source, and completes its connection.
@@ -208,6 +219,9 @@ func dropNeedlessName(object v1alpha1.Object) {
 func (r *run) shareNotes(groups []Group) []Note {
 	notes := append(slices.Clone(r.source.Notes), r.notes...)
 	for _, id := range sortedIDs(r.source.Live.Unread) {
+		if !r.options.wants(id) {
+			continue
+		}
 		if id.Name != "" {
 			notes = append(notes, noteOf(id, "could not be read: %v", r.source.Live.Unread[id]))
 		} else {

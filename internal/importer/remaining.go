@@ -29,7 +29,7 @@ func Unaccounted(result *Result, source *Source, options Options) []topology.ID 
 	}
 	var out []topology.ID
 	for _, id := range sortedIDs(source.Live.Objects) {
-		if options.VirtualHost != "" && id.Scope != options.VirtualHost {
+		if !options.wants(id) {
 			continue
 		}
 		accounted := wanted[id] || told[id.String()]

@@ -66,7 +66,7 @@ func (r *run) topics() []v1alpha1.Object {
 func (r *run) topicNames() []string {
 	var names []string
 	for id := range r.live {
-		if id.Kind == topology.KindTopic && !isSystemTopic(id.Name) {
+		if id.Kind == topology.KindTopic && !isSystemTopic(id.Name) && r.options.wants(id) {
 			names = append(names, id.Name)
 		}
 	}
