@@ -200,12 +200,6 @@ func (a *app) importAll(sources []*importer.Source, f *importFlags) error {
 			return fmt.Errorf("there is no virtual host %q", f.host)
 		}
 		left := importer.Remaining(result, source, options)
-		if source.Known != nil { // of a part of what there is, not of a broker
-			for _, text := range left {
-				fmt.Fprintln(a.Err, "a plan of these manifests alone says:", text)
-			}
-			left = nil
-		}
 		for _, id := range importer.Unaccounted(result, source, options) {
 			left = append(left, id.String()+" is not in the manifests")
 		}

@@ -122,7 +122,7 @@ func Definitions(text []byte, virtualHost string) (*Source, error) {
 	d.rights()
 	return &Source{
 		Origin: "a definitions file", Version: cmp.Or(file.ProductVersion, file.Version),
-		Live: snapshotOf(d.objects), Notes: d.notes,
+		Live: snapshotOf(d.objects), Notes: d.notes, Partial: true,
 		Connection: Connection{Broker: v1alpha1.BrokerTypeRabbitMQ},
 	}, nil
 }

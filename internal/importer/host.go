@@ -283,6 +283,11 @@ func (h *host) sortOut(destination topology.ID, left map[topology.ID]string) (in
 			h.note(b.ID(), "left out: %s", reason)
 			continue
 		}
+		for _, end := range []topology.ID{b.SourceID(), b.DestinationID()} {
+			if _, there := h.live[end]; !there {
+				h.note(b.ID(), "needs %s, which is not among what was imported: it has to be there already", end)
+			}
+		}
 		if namespace := h.namespaceOf(b.ID()); namespace != home {
 			apart[namespace] = append(apart[namespace], b)
 		} else {

@@ -174,7 +174,7 @@ func (o *operator) sources() []*Source {
 			}
 		}
 		out = append(out, &Source{
-			Origin: "custom resources of rabbitmq.com", Live: snapshotOf(c.objects), Known: c.known, Notes: c.notes,
+			Origin: "custom resources of rabbitmq.com", Live: snapshotOf(c.objects), Known: c.known, Notes: c.notes, Partial: true,
 			Connection: ref.connection(),
 		})
 	}

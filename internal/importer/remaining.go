@@ -10,7 +10,30 @@ import (
 // Remaining lists what a plan would still do, or hold, if the result were applied
 // to what it was imported from: nothing, or the import is wrong.
 func Remaining(result *Result, source *Source, options Options) []string {
-	return Planned(result.Objects(), source.Live, source.defaults(options))
+	world := plan.NewWorld()
+	for _, object := range result.Objects() {
+		claim := compile.Claim(object, source.defaults(options))
+		world.SetClaim(&claim)
+	}
+	computed := plan.Compute(plan.Input{World: world, Live: source.Live, Focus: world.Focus(world.Claims())})
+	var out []string
+	for _, step := range computed.Steps() {
+		text := string(step.Verb) + " " + step.ID.String()
+		if len(step.Changes) > 0 {
+			text += ": " + topology.DescribeChanges(step.Changes)
+		}
+		out = append(out, text)
+	}
+	for _, operation := range computed.Operations {
+		out = append(out, "change "+operation.ID().String())
+	}
+	for _, held := range computed.Held {
+		if source.Partial && held.Reason == plan.Blocked {
+			continue // a note tells
+		}
+		out = append(out, held.Owner.String()+": "+held.Message)
+	}
+	return out
 }
 
 // Unaccounted lists what is neither in the manifests nor among the notes of a
@@ -46,32 +69,6 @@ func Unaccounted(result *Result, source *Source, options Options) []topology.ID 
 		if !accounted {
 			out = append(out, id)
 		}
-	}
-	return out
-}
-
-// Planned lists what a plan of objects would do to a broker that nobody owns
-// anything of, and what it would hold.
-func Planned(objects []v1alpha1.Object, live *topology.Snapshot, defaults compile.ConnectionDefaults) []string {
-	world := plan.NewWorld()
-	for _, object := range objects {
-		claim := compile.Claim(object, defaults)
-		world.SetClaim(&claim)
-	}
-	computed := plan.Compute(plan.Input{World: world, Live: live, Focus: world.Focus(world.Claims())})
-	var out []string
-	for _, step := range computed.Steps() {
-		text := string(step.Verb) + " " + step.ID.String()
-		if len(step.Changes) > 0 {
-			text += ": " + topology.DescribeChanges(step.Changes)
-		}
-		out = append(out, text)
-	}
-	for _, operation := range computed.Operations {
-		out = append(out, "change "+operation.ID().String())
-	}
-	for _, held := range computed.Held {
-		out = append(out, held.Owner.String()+": "+held.Message)
 	}
 	return out
 }

@@ -88,7 +88,7 @@ func (s *strimzi) cluster(r *resource) *Source {
 		}
 		s.clusters[key] = &Source{
 			Origin: "custom resources of kafka.strimzi.io", Connection: c,
-			Live: snapshotOf(map[topology.ID]topology.Resource{}), Known: map[topology.ID]Known{},
+			Live: snapshotOf(map[topology.ID]topology.Resource{}), Known: map[topology.ID]Known{}, Partial: true,
 		}
 	}
 	return s.clusters[key]
