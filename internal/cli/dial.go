@@ -141,7 +141,7 @@ func (f *brokerFlags) complete(there []v1alpha1.Connection, wanted []topology.Co
 		known[key] = true
 		out = append(out, connection)
 	}
-	if !wantsAny && len(there) == 0 {
+	if !wantsAny && len(there) == 0 && f.given() {
 		wanted = f.ownKeys()
 	}
 	for _, key := range wanted {

@@ -115,13 +115,12 @@ func (e *execution) tell(report *engine.Report) {
 	outcomes := slices.Clone(report.Outcomes)
 	slices.SortStableFunc(outcomes, func(a, b topology.Outcome) int { return a.Step.ID.Compare(b.Step.ID) })
 	for _, outcome := range outcomes {
-		switch {
-		case outcome.Err == nil:
-			e.made++
-			e.out.printf("%s %s\n", e.out.paint(cell{fmt.Sprintf("%-8s", past[outcome.Step.Verb]), green}), outcome.Step.ID)
-		default:
+		if outcome.Err != nil {
 			e.out.printf("%s %s\n", e.out.paint(cell{"failed  ", red}), outcome.Err)
+			continue
 		}
+		e.made++
+		e.out.printf("%s %s\n", e.out.paint(cell{fmt.Sprintf("%-8s", past[outcome.Step.Verb]), green}), outcome.Step.ID)
 	}
 	for _, v := range report.Verdicts {
 		e.verdicts[v.Owner.String()] = verdict{v, isFinal(v)}

@@ -11,7 +11,7 @@ import (
 // what it differs from an empty one. What is as any broker has it is left out.
 func declaredFields(want topology.Resource) []Field {
 	var empty topology.Resource
-	switch want.(type) {
+	switch want := want.(type) {
 	case *topology.Queue:
 		empty = &topology.Queue{Durable: true}
 	case *topology.Exchange:
@@ -21,7 +21,7 @@ func declaredFields(want topology.Resource) []Field {
 	case *topology.VirtualHost:
 		empty = &topology.VirtualHost{}
 	case *topology.Topic:
-		return topicFields(want.(*topology.Topic))
+		return topicFields(want)
 	default: // a binding's name says all of it
 		return nil
 	}

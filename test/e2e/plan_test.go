@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/preview"
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
@@ -54,16 +55,8 @@ func sampleOverlay(t *testing.T, broker *harness.RabbitMQ, virtualHost string, k
 
 // planned is what plan says to programs.
 type planned struct {
-	Clusters []struct {
-		Connection string
-		Unchanged  int
-		Items      []struct {
-			Action, Object, Reason, Message string
-			Owners, Risks                   []string
-			Fields                          []struct{ Path, Live, Declared string }
-		}
-	}
-	Summary map[string]int
+	Clusters []preview.Cluster      `json:"clusters"`
+	Summary  map[preview.Action]int `json:"summary"`
 }
 
 func planOf(t *testing.T, answer harness.Answer) planned {
@@ -141,7 +134,7 @@ func (p planned) lines() []string {
 	out := []string{}
 	for _, cluster := range p.Clusters {
 		for _, item := range cluster.Items {
-			line := item.Action + " " + item.Object
+			line := string(item.Action) + " " + item.Object
 			for _, field := range item.Fields {
 				if field.Live != "" {
 					line += fmt.Sprintf("; %s %s → %s", field.Path, field.Live, field.Declared)
