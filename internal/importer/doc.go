@@ -17,10 +17,12 @@
 //	fold.go        which of the short forms a queue takes
 //	deadletter.go  dead letters
 //	retry.go       retries
+//	host.go        one virtual host
 //	bindings.go    bindings of one destination
 //	topics.go      topics
 //	names.go       names of custom resources
 //	remaining.go   what a plan would still do
+//	documents.go   custom resources of other operators
 //	definitions.go definitions files of RabbitMQ
 //	operator.go    custom resources of RabbitMQ's messaging topology operator
 //	strimzi.go     custom resources of Strimzi

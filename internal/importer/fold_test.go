@@ -226,7 +226,7 @@ func TestLeftOut(t *testing.T) {
 		"an exchange of no known type":  {anExchange("a", "odd", nil), `"odd" is no exchange type`},
 		"headers and a key":             {&topology.Binding{VirtualHost: "/", Source: "amq.headers", Destination: "q", DestinationType: "queue", RoutingKey: "k", Arguments: topology.Arguments{"x-match": "all", "a": "b"}}, "one or the other"},
 		"headers without any":           {&topology.Binding{VirtualHost: "/", Source: "amq.headers", Destination: "q", DestinationType: "queue", Arguments: topology.Arguments{"x-match": "all"}}, "without a header"},
-		"a way to match that is unkown": {&topology.Binding{VirtualHost: "/", Source: "amq.headers", Destination: "q", DestinationType: "queue", Arguments: topology.Arguments{"x-match": "some", "a": "b"}}, "no way to match"},
+		"a way to match that is unknown": {&topology.Binding{VirtualHost: "/", Source: "amq.headers", Destination: "q", DestinationType: "queue", Arguments: topology.Arguments{"x-match": "some", "a": "b"}}, "no way to match"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -100,9 +100,7 @@ func (h *host) objects() []v1alpha1.Object {
 			h.note(id, "its retries are taken to go from the shortest delay to the longest, each once: only its consumers know (spec.retry.delays)")
 		}
 	}
-	for _, b := range loose {
-		out = append(out, b)
-	}
+	out = append(out, loose...)
 	h.notePolicies(queues)
 	return out
 }
@@ -222,7 +220,7 @@ func (h *host) exchangeObjects(left map[topology.ID]string) map[string]*v1alpha1
 		t := &table{rest: maps.Clone(live.Arguments)}
 		e.Spec.AlternateExchange = t.word(argAlternateExchange)
 		e.Spec.Arguments = t.others()
-		reason := ""
+		var reason string
 		if err := t.err(); err != nil {
 			reason = err.Error()
 		} else {

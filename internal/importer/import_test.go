@@ -181,5 +181,6 @@ func essence(t *testing.T, object v1alpha1.Object) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return text[strings.Index(text, "spec:"):]
+	_, spec, _ := strings.Cut(text, "spec:")
+	return spec
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -178,7 +179,7 @@ func storable(v any) error {
 	switch v := v.(type) {
 	case float64:
 		text, err := json.Marshal(v)
-		if err != nil || !strings.ContainsAny(string(text), ".e") {
+		if err != nil || !bytes.ContainsAny(text, ".e") {
 			return fmt.Errorf("%s is a float without a fraction, which Kubernetes would store as an integer", topology.RenderValue(v))
 		}
 	case []any:

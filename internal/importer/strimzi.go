@@ -61,9 +61,12 @@ func configValue(raw json.RawMessage) (string, error) {
 		var text string
 		return text, json.Unmarshal(raw, &text)
 	}
-	var list []json.RawMessage
-	if json.Unmarshal(raw, &list) != nil {
+	if len(raw) == 0 || raw[0] != '[' {
 		return string(raw), nil
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(raw, &list); err != nil {
+		return "", err
 	}
 	text := ""
 	for i, item := range list {

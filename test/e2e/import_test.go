@@ -189,7 +189,9 @@ func upload(t *testing.T, broker *harness.RabbitMQ, virtualHost string, part map
 	broker.Must(t, http.MethodPost, path, part, nil)
 	var exported json.RawMessage
 	broker.Must(t, http.MethodGet, path, nil, &exported)
-	var listed struct{ Queues []json.RawMessage }
+	var listed struct {
+		Queues []json.RawMessage `json:"queues"`
+	}
 	must(t, json.Unmarshal(exported, &listed))
 	const fleeting = 2 // of a server's own making, or gone by now
 	if len(listed.Queues)+fleeting < len(part["queues"]) {
