@@ -20,7 +20,7 @@ type Source struct {
 	// Live is what is to be imported. System objects may be in it.
 	Live *topology.Snapshot
 	// Partial says that what is not there may be on the broker all the same: an
-	// export leaves internal exchanges out, and not all has a custom resource.
+	// export of 4.3 leaves internal exchanges out, and not all has a custom resource.
 	Partial bool
 	// Known names the custom resources that objects had before; nil if they
 	// had none.

@@ -142,9 +142,11 @@ func TestImportOfDefinitions(t *testing.T) {
 				live := imported(t, broker, []string{"--rabbitmq-url", broker.ManagementURL, "--virtual-host", virtualHost})
 				accepted(t, live)
 				read := imported(t, broker, []string{"-f", file, "--virtual-host", virtualHost}, "--rabbitmq-url", broker.ManagementURL)
-				ofBroker := contents(t, live)
-				delete(ofBroker, "Exchange unrouted") // is internal, and so no part of an export
-				if diff := cmp.Diff(ofBroker, contents(t, read)); diff != "" {
+				ofBroker, ofFile := contents(t, live), contents(t, read)
+				const internal = "Exchange unrouted" // 4.3 exports none
+				delete(ofBroker, internal)
+				delete(ofFile, internal)
+				if diff := cmp.Diff(ofBroker, ofFile); diff != "" {
 					t.Errorf("virtual host %s: the broker and its definitions make different manifests (-broker +definitions):\n%s", host, diff)
 				}
 				if len(documentsOf(t, live)) < len(part["queues"])/2 {
