@@ -198,7 +198,11 @@ func TestAnyTopics(t *testing.T) {
 	folded := 0
 	rapid.Check(t, func(t *rapid.T) {
 		live := map[topology.ID]topology.Resource{}
-		for _, name := range rapid.SliceOfNDistinct(topicNames, 0, 8, rapid.ID).Draw(t, "topics") {
+		chosen := rapid.SliceOfNDistinct(topicNames, 0, 8, rapid.ID).Draw(t, "topics")
+		if rapid.Bool().Draw(t, "with a retry") {
+			chosen = append(chosen, "c", "c.dlt", "c.retry.5s")
+		}
+		for _, name := range chosen {
 			topic := &topology.Topic{
 				Name: name, Partitions: rapid.SampledFrom([]int32{3, 3, 3, 6}).Draw(t, "partitions"), ReplicationFactor: 1,
 				Config: rapid.SampledFrom([]map[string]string{nil, nil, {"retention.ms": "1000"}}).Draw(t, "config"),
