@@ -35,6 +35,8 @@ internal/manifest   $MODULE/internal/engine
 internal/manifest   k8s.io/client-go/dynamic
 internal/preview    $MODULE/internal/engine
 internal/preview    k8s.io/apimachinery/pkg/types
+internal/importer   $MODULE/internal/rabbitmq
+internal/importer   k8s.io/client-go/dynamic
 api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers

@@ -111,7 +111,10 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.lint(), a.plan(), a.apply(), a.trace(), a.graph(), a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(
+		a.importTopology(), a.lint(), a.plan(), a.apply(), a.trace(), a.graph(),
+		a.status(), a.allowDeletes(), a.forget(),
+	)
 	return root
 }
 
