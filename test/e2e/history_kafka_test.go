@@ -50,6 +50,9 @@ type kafkaWorld struct {
 	// retained ones may stay for ever and keep what is set on them, kept ones
 	// have to stay. foreignIn is the id of the topic that somebody set a key on.
 	retained, kept map[string]bool
+	// spared topics were under Retain at some time: a controller that was killed
+	// may not know of anything later.
+	spared         map[string]bool
 	foreignIn      map[string]string
 	messages       map[string]bounds
 	foreign        map[string]topicState
@@ -63,7 +66,7 @@ func newKafkaWorld(h *history, one, three *harness.Kafka) world {
 	w := &kafkaWorld{
 		h: h, here: one, there: three, prefix: one.NewTopicPrefix(h.t),
 		partitions: []int32{1, 1, 1, 1, 1}, slotOf: map[string]int{}, messages: map[string]bounds{},
-		retained: map[string]bool{}, kept: map[string]bool{}, foreignIn: map[string]string{},
+		retained: map[string]bool{}, kept: map[string]bool{}, spared: map[string]bool{}, foreignIn: map[string]string{},
 	}
 	three.DeleteTopicsLater(h.t, w.prefix)
 	w.admins = map[*harness.Kafka]*kadm.Client{}
@@ -161,6 +164,7 @@ func (w *kafkaWorld) claim(object v1alpha1.Object) map[string]*topology.Topic {
 func (w *kafkaWorld) applied(slot int, object v1alpha1.Object) {
 	for name := range w.claim(object) {
 		w.slotOf[name] = slot
+		w.spared[name] = w.spared[name] || object.GetPolicies().Deletion == v1alpha1.Retain
 		delete(w.kept, name)
 	}
 }
@@ -180,6 +184,10 @@ func (w *kafkaWorld) departed(slot int, object v1alpha1.Object) {
 	now := w.look(w.here)
 	for name := range w.claim(object) {
 		_, there := now[name]
+		if w.spared[name] && object.GetStatus().ObservedGeneration < object.GetGeneration() {
+			w.retained[name] = true
+		}
+		delete(w.spared, name)
 		switch {
 		case policy == v1alpha1.Retain:
 			w.retained[name] = true

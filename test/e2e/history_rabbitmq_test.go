@@ -64,9 +64,12 @@ type rabbitWorld struct {
 	// ever, kept ones have to; byHand ones may be there.
 	seen                   map[string]origin
 	retained, kept, byHand map[string]bool
-	foreign                []string
-	messages               map[string]bounds
-	since                  time.Time
+	// spared slots were under Retain at some time: a controller that was killed
+	// may not know of anything later.
+	spared   map[int]bool
+	foreign  []string
+	messages map[string]bounds
+	since    time.Time
 	// left is the site that was left for good, as it was then.
 	left   *site
 	frozen []string
@@ -82,7 +85,7 @@ func newRabbitWorld(h *history, here, there *harness.RabbitMQ) world {
 	defer opening.Unlock()
 	w := &rabbitWorld{
 		h: h, seen: map[string]origin{}, messages: map[string]bounds{},
-		retained: map[string]bool{}, kept: map[string]bool{}, byHand: map[string]bool{},
+		retained: map[string]bool{}, kept: map[string]bool{}, byHand: map[string]bool{}, spared: map[int]bool{},
 		here:        site{here, harness.NewRecorder(h.t, here.ManagementURL)},
 		there:       site{there, harness.NewRecorder(h.t, there.ManagementURL)},
 		virtualHost: here.NewVirtualHost(h.t),
@@ -243,6 +246,7 @@ func (w *rabbitWorld) claim(object v1alpha1.Object) map[string]topology.Resource
 }
 
 func (w *rabbitWorld) applied(slot int, object v1alpha1.Object) {
+	w.spared[slot] = w.spared[slot] || object.GetPolicies().Deletion == v1alpha1.Retain
 	for line, resource := range w.claim(object) {
 		w.seen[line] = origin{slot, resource}
 		delete(w.kept, line)
@@ -251,6 +255,10 @@ func (w *rabbitWorld) applied(slot int, object v1alpha1.Object) {
 
 func (w *rabbitWorld) departed(slot int, object v1alpha1.Object) {
 	ready, drift, _ := readiness(object)
+	if w.spared[slot] && object.GetStatus().ObservedGeneration < object.GetGeneration() {
+		w.mayStay(slot)
+	}
+	delete(w.spared, slot)
 	twin, paired := w.h.declared[pairedSlots-slot]
 	if (slot == slotTwin || slot == slotOtherTwin) && paired {
 		if object.GetPolicies().Deletion == v1alpha1.DeleteAlways && twin.event.Suspend {
@@ -279,9 +287,12 @@ func (w *rabbitWorld) departed(slot int, object v1alpha1.Object) {
 
 // retain notes that what a resource has declared, now or before, may stay.
 func (w *rabbitWorld) retain(slot int, object v1alpha1.Object) {
-	if object.GetPolicies().Deletion != v1alpha1.Retain {
-		return
+	if object.GetPolicies().Deletion == v1alpha1.Retain {
+		w.mayStay(slot)
 	}
+}
+
+func (w *rabbitWorld) mayStay(slot int) {
 	for line, from := range w.seen {
 		if from.slot == slot || declaredQueues()[slot] == queueOfTwins && declaredQueues()[from.slot] == queueOfTwins {
 			w.retained[line] = true
