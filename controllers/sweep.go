@@ -165,6 +165,7 @@ func (s *session) dialled(c v1alpha1.Connection, m material, permit func() error
 	if rabbit, ok := c.(*v1alpha1.RabbitMQConnection); ok {
 		s.virtualHost = rabbit.GetVirtualHost()
 	}
+	s.approval = c.GetApproval()
 	if s.adapter != nil && s.fingerprint == m.fingerprint {
 		return s.adapter, false, nil
 	}
