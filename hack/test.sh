@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export WARRENER_REQUIRE_PARTS=1
-timeout=75m # for each package: test/e2e alone takes half of it on a busy machine
+timeout=40m # for each package: test/e2e takes a third of it, and twice that on a busy machine
 tags=
 if [ -n "${WARRENER_LONG:-}" ]; then
   timeout=5h
@@ -18,7 +18,7 @@ summary=$(mktemp -d)
 trap 'rm -rf "$summary"' EXIT
 go build -o "$summary/testsum" ./hack/testsum
 go vet -tags long "$@"
-# Two packages at a time, and three tests of each that may run at the same time, whatever the processors: much of what they do
+# Two packages at a time, and four tests of each that may run at the same time, whatever the processors: much of what they do
 # is wait for brokers.
 # shellcheck disable=SC2086 # TESTFLAGS are several words
-go test -json -tags "$tags" -p 2 -parallel 3 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"
+go test -json -tags "$tags" -p 2 -parallel 4 -timeout "$timeout" ${TESTFLAGS:-} "$@" | "$summary/testsum"

@@ -289,3 +289,28 @@ func ended(report *Report) []string {
 	}
 	return out
 }
+
+// A claim can be replaced while a pass reads the broker. What the pass does then
+// is all of the new one, or nothing of it: never the deletions alone.
+func TestClaimReplacedWhileAPassReads(t *testing.T) {
+	s := newStage(t)
+	declared := func(n int64, routingKey string) *topology.Claim {
+		return cr("shop/q", generation(n), wants(exchange("x"), queue("q"), bind("x", "q", routingKey)))
+	}
+	s.set(declared(1, "first"))
+	s.edits()
+	s.cluster.Touch(key("shop/q"))
+	s.broker.observing = func(topology.Selection) {
+		s.broker.observing = nil
+		s.cluster.SetClaim(declared(2, "second"))
+	}
+	s.journal.take()
+	s.broker.during = func() {
+		if names := s.broker.names(); !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "binding") }) {
+			t.Errorf("nothing leads to the queue any more: %q", names)
+		}
+	}
+	report := s.edits()
+	check(t, "the pass tells of the new claim", []string{"shop/q Ready Succeeded: 3 broker objects are as declared"}, said(report))
+	check(t, "on the broker", []string{"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key second"}, byKind(s.broker.names()))
+}

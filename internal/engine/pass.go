@@ -157,9 +157,9 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 	return first, found
 }
 
-// errWidened says that owners have come to have a stake in more than a pass
-// holds: it begins again.
-var errWidened = errors.New("the pass concerns more than it did")
+// errWidened says that owners have come to have a stake in something else than
+// what a pass holds: it begins again.
+var errWidened = errors.New("the pass concerns something else than it did")
 
 // exclusively runs f while nobody else decides about what owners want or have,
 // or about what that needs.
@@ -179,10 +179,8 @@ func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f
 }
 
 func (c *Cluster) stakeOf(owners []topology.OwnerKey) *stake {
-	c.state.Lock()
-	defer c.state.Unlock()
-	focus := c.world.Focus(owners)
-	return newStake(focus, plan.Needs(c.world, focus))
+	s := c.scopeOf(owners)
+	return newStake(s.focus, s.needs)
 }
 
 // run is one pass over some owners, whose stake the caller holds.
@@ -261,22 +259,22 @@ type observation struct {
 
 func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*draft, error) {
 	c := o.cluster
-	c.state.Lock()
-	focus := c.world.Focus(owners)
-	needs := plan.Needs(c.world, focus)
-	c.state.Unlock()
-	if !o.held.covers(newStake(focus, needs)) {
+	scope := c.scopeOf(owners)
+	if !o.held.covers(newStake(scope.focus, scope.needs)) {
 		return nil, errWidened
 	}
 	if o.live == nil {
-		live, err := o.observe(ctx, topology.Selection{IDs: slices.Concat(focus, needs)})
+		live, err := o.observe(ctx, topology.Selection{IDs: slices.Concat(scope.focus, scope.needs)})
 		if err != nil {
 			return nil, err
 		}
 		o.live = live
 	}
 	for round := 0; ; round++ {
-		p := c.compute(owners, focus, o.live, o.session.ClusterID)
+		p := c.compute(owners, scope, o.live, o.session.ClusterID)
+		if p == nil {
+			return nil, errWidened
+		}
 		if len(p.NeedUsage) == 0 || round == mostUsageRounds {
 			return p, nil
 		}
@@ -286,6 +284,38 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 		}
 		o.addUsage(used, p.NeedUsage)
 	}
+}
+
+// scope is what a plan for some owners is about.
+type scope struct {
+	focus, needs []topology.ID
+	// changes of the world until then.
+	changes uint64
+}
+
+func (c *Cluster) scopeOf(owners []topology.OwnerKey) scope {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.scope(owners)
+}
+
+// scope is for callers that hold c.state.
+func (c *Cluster) scope(owners []topology.OwnerKey) scope {
+	focus := c.world.Focus(owners)
+	return scope{focus: focus, needs: plan.Needs(c.world, focus), changes: c.world.Changes()}
+}
+
+// outdated tells whether the owners have come to want or have something else
+// since a scope was made: a claim can be replaced at any moment, by the refreshing
+// of a pass of another connection to this cluster above all. A plan for what was
+// wanted before would delete the old and leave out the new. The caller holds
+// c.state.
+func (c *Cluster) outdated(owners []topology.OwnerKey, s scope) bool {
+	if c.world.Changes() == s.changes {
+		return false
+	}
+	now := c.scope(owners)
+	return !slices.Equal(now.focus, s.focus) || !slices.Equal(now.needs, s.needs)
 }
 
 // addUsage works on a copy: a sweep's snapshot is shared by its slices, and
@@ -313,10 +343,15 @@ func (o *observation) observe(ctx context.Context, sel topology.Selection) (*top
 	return live, err
 }
 
-// compute plans, and keeps the notes about settling queues and failed objects.
-func (c *Cluster) compute(owners []topology.OwnerKey, focus []topology.ID, live *topology.Snapshot, clusterID string) *draft {
+// compute plans, and keeps the notes about settling queues and failed objects. It
+// returns nil if the scope is outdated.
+func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topology.Snapshot, clusterID string) *draft {
 	c.state.Lock()
 	defer c.state.Unlock()
+	if c.outdated(owners, scope) {
+		return nil
+	}
+	focus := scope.focus
 	now := c.clock()
 	quiet := map[topology.ID]bool{}
 	for _, id := range focus {

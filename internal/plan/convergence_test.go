@@ -243,6 +243,16 @@ func TestBlocked(t *testing.T) {
 			},
 			says: []string{"binding shop/x -> queue q key more waits for queue shop/q, which Queue shop/b has"},
 		},
+		"OnWhatOthersLeft": {
+			reason:    "what leads into a queue goes with the claim that has the queue, and is not left to one that lost it",
+			claims:    []*topology.Claim{cr("shop/a", wants(q), shares(b), bornAfter(1)), cr("shop/b", wants(q)), cr("shop/c", wants(x))},
+			inventory: owned(cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))), live: []topology.Resource{q, x, b, bind("", "q", "q")},
+			want: []string{
+				"delete binding shop/x -> queue q key k",
+				"held DependencyNotReady shop/a binding shop/x -> queue q key k", "held Conflict shop/a queue shop/q won by shop/b",
+			},
+			says: []string{"binding shop/x -> queue q key k waits for queue shop/q, which Queue shop/b has"},
+		},
 		"OnAnUnreadableNeed": {
 			reason: "a need that cannot be read is not taken to be there",
 			claims: []*topology.Claim{cr("shop/a", shares(b))}, live: []topology.Resource{q},

@@ -36,14 +36,18 @@ type contender struct {
 func decideOwnership(w *World, id topology.ID) decision {
 	entry, owned := w.inventory[id]
 	d := decision{entry: entry, owned: owned}
-	if wanters := w.wanters[id]; len(wanters) == 1 && len(entry.Owners) == 1 && len(w.mute) == 0 && wanters[0].key() == entry.Owners[0] {
+	if wanters := w.wanters[id]; len(wanters) == 1 && len(entry.Owners) == 1 && len(w.mute) == 0 && wanters[0].key() == entry.Owners[0] && !w.lostAnEnd(wanters[0]) {
 		// Nearly all objects of a calm cluster: theirs alone, as it was.
 		d.winner, d.want, d.owners = wanters[0].claim, wanters[0].want, entry.Owners
 		return d
 	}
 	contenders := contendersFor(w, id, entry)
+	if lost := intruders(w, id, contenders); len(lost) > 0 {
+		contenders, d.losers = nil, lost
+	}
 	incumbent := slices.ContainsFunc(contenders, func(c contender) bool { return c.incumbent })
 	keepers, explicit := keepersOf(w, id, entry)
+	var losers []Held
 	switch {
 	case len(keepers) > 0 && (explicit || !incumbent):
 		d.kept, d.keeper = true, keepers[0]
@@ -57,13 +61,14 @@ func decideOwnership(w *World, id topology.ID) decision {
 		return d
 	case len(keepers) > 0:
 		// One bad owner does not keep the others from theirs.
-		contenders, d.losers = sharers(id, keepers[0], contenders)
+		contenders, losers = sharers(id, keepers[0], contenders)
 		d.owners = slices.Clone(keepers)
 	case owned && !incumbent:
-		contenders, d.losers = heirs(w, id, entry, contenders)
+		contenders, losers = heirs(w, id, entry, contenders)
 	case incumbent:
-		contenders, d.losers = natives(w, id, entry, contenders)
+		contenders, losers = natives(w, id, entry, contenders)
 	}
+	d.losers = append(d.losers, losers...)
 	if len(contenders) == 0 {
 		return d
 	}
@@ -91,6 +96,50 @@ func contendersFor(w *World, id topology.ID, entry topology.Entry) []contender {
 		}
 		_, incumbent := slices.BinarySearchFunc(entry.Owners, wanter.key(), topology.OwnerKey.Compare)
 		out = append(out, contender{wanter: wanter, incumbent: incumbent})
+	}
+	return out
+}
+
+// lostAnEnd tells whether a claim wants a binding, and one of its ends, which
+// another claim has.
+func (w *World) lostAnEnd(c wanter) bool {
+	_, _, lost := w.lostEnd(c)
+	return lost
+}
+
+func (w *World) lostEnd(c wanter) (end topology.ID, winner topology.OwnerKey, lost bool) {
+	binding, ok := c.want.Resource.(*topology.Binding)
+	if !ok {
+		return topology.ID{}, topology.OwnerKey{}, false
+	}
+	for _, end := range []topology.ID{binding.SourceID(), binding.DestinationID()} {
+		_, wants := slices.BinarySearchFunc(w.wanters[end], c.key(), wanter.compare)
+		if !wants || len(w.wanters[end]) == 1 && len(w.mute) == 0 {
+			continue
+		}
+		for _, loser := range decideOwnership(w, end).losers {
+			if loser.Owner == c.key() {
+				return end, loser.Winner, true
+			}
+		}
+	}
+	return topology.ID{}, topology.OwnerKey{}, false
+}
+
+// intruders are all contenders for a binding if each of them lost the queue that
+// it leads to, or its exchange: they may share what leads there, and not have it
+// to themselves.
+func intruders(w *World, id topology.ID, contenders []contender) []Held {
+	var out []Held
+	for _, c := range contenders {
+		end, winner, lost := w.lostEnd(c.wanter)
+		if !lost {
+			return nil
+		}
+		out = append(out, Held{
+			Owner: c.key(), ID: id, Reason: Blocked, Missing: end,
+			Message: fmt.Sprintf("%s waits for %s, which %s has", id, end, winner),
+		})
 	}
 	return out
 }

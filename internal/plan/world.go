@@ -25,6 +25,8 @@ type World struct {
 	wishes map[topology.ID]topology.Resource
 	// departed owners whose end was witnessed, with the policy they had then.
 	departed map[topology.OwnerKey]topology.Policy
+	// changes of what is declared or owned.
+	changes uint64
 }
 
 // wanter is a claim's word about one object.
@@ -52,8 +54,13 @@ func NewWorld() *World {
 	}
 }
 
+// Changes counts how often what is declared or owned has changed: while it is
+// the same, so is every Focus.
+func (w *World) Changes() uint64 { return w.changes }
+
 // SetClaim adds or replaces an owner's claim.
 func (w *World) SetClaim(claim *topology.Claim) {
+	w.changes++
 	key := claim.Owner.OwnerKey
 	w.unindex(key)
 	w.claims[key] = claim
@@ -80,6 +87,7 @@ func (w *World) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 	if !ok {
 		return
 	}
+	w.changes++
 	w.unindex(key)
 	delete(w.claims, key)
 	if witnessed && len(w.holdings[key]) > 0 {
@@ -145,6 +153,7 @@ func (w *World) DropEntry(id topology.ID) {
 }
 
 func (w *World) unhold(id topology.ID) {
+	w.changes++
 	for _, owner := range w.inventory[id].Owners {
 		delete(w.holdings[owner], id)
 		if len(w.holdings[owner]) == 0 {

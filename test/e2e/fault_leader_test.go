@@ -58,20 +58,23 @@ func (d *duel) many(prefix string, n int) []client.Object {
 }
 
 // midway lets the leader make some of the queues and holds what it sends next,
-// which closes held; until released, when that is cut off without having reached
-// the broker.
+// until released, when that is cut off without having reached the broker. Once
+// the leader waits for answers and sends no more, held is closed: nothing is on
+// its way then that is neither held nor answered.
 func (d *duel) midway(prefix string, most int64) (held <-chan struct{}, release func()) {
 	d.t.Helper()
 	var made atomic.Int64
 	holds, done := make(chan struct{}), make(chan struct{})
-	first := sync.OnceFunc(func() { close(holds) })
+	const calm = 300 * time.Millisecond
+	quiet := time.AfterFunc(time.Hour, sync.OnceFunc(func() { close(holds) }))
+	d.t.Cleanup(func() { quiet.Stop() })
 	d.leads.Disturb(func(target http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodPut || !strings.Contains(r.URL.Path, "/"+prefix+"-") || made.Add(1) <= most {
 				target.ServeHTTP(w, r)
 				return
 			}
-			first()
+			quiet.Reset(calm)
 			<-done
 			hangUp(w)
 		})

@@ -222,7 +222,7 @@ func mixed(t *testing.T, s *scene, y *yard) {
 		case d := <-dead:
 			send(t, post, addressed(letter{"", y.work.Name, amqp.Publishing{Headers: d.Headers}}, "again "+d.MessageId))
 			return true
-		case <-time.After(time.Minute):
+		case <-time.After(deadline):
 			t.Error("no more dead letters that could be sent again")
 			return false
 		}
