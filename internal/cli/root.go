@@ -96,7 +96,7 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.status(), a.allowDeletes(), a.forget())
+	root.AddCommand(a.status(), a.allowDeletes(), a.forget(), a.approve())
 	return root
 }
 
