@@ -52,7 +52,7 @@ func (s *stage) approves(object v1alpha1.Object, hash string, flags ...string) {
 func (s *stage) isDone(object v1alpha1.Object) {
 	s.t.Helper()
 	s.ready(patience, object)
-	within(s.t, patience, "the plan to go", func(ctx context.Context) (bool, string) {
+	within(s.t, patience, "the plan to go", func(context.Context) (bool, string) {
 		s.get(object)
 		status := object.GetStatus()
 		return status.Plan == nil && status.ApprovedPlan == "", fmt.Sprintf("%+v, approved %q", status.Plan, status.ApprovedPlan)
