@@ -23,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/dial"
 )
 
 // keyPair makes a certificate and its key, in PEM.
@@ -106,8 +107,8 @@ func TestReadMaterialSaysWhatIsMissing(t *testing.T) {
 			connection.Spec.TLS = c.tls
 			_, err := readMaterial(t.Context(), newClient(t, funcs, c.objects...), connection)
 			check(t, "what is missing, and where", c.want, fmt.Sprint(err))
-			var missing *missingMaterial
-			var bad *badMaterial
+			var missing *dial.Missing
+			var bad *dial.Bad
 			if errors.As(err, &missing) == c.bad || errors.As(err, &bad) != c.bad {
 				t.Errorf("what may come is waited for, and what is wrong must be edited: %T", err)
 			}
@@ -121,7 +122,7 @@ func TestReadMaterialSaysWhatIsMissing(t *testing.T) {
 func TestReadMaterial(t *testing.T) {
 	certificate, key := keyPair(t)
 	configMap := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "ca"}, Data: map[string]string{"ca.crt": string(certificate)}}
-	read := func(connection v1alpha1.Connection, objects ...client.Object) material {
+	read := func(connection v1alpha1.Connection, objects ...client.Object) dial.Material {
 		t.Helper()
 		m, err := readMaterial(t.Context(), newClient(t, interceptor.Funcs{}, objects...), connection)
 		if err != nil {
@@ -130,11 +131,11 @@ func TestReadMaterial(t *testing.T) {
 		return m
 	}
 	base := read(connectionObject(), loginSecret())
-	check(t, "as it stands in the Secret", []string{"warrener", "hunter2"}, []string{base.username, base.password})
-	check(t, "no TLS unless asked for", true, base.tls == nil)
+	check(t, "as it stands in the Secret", []string{"warrener", "hunter2"}, []string{base.Username, base.Password})
+	check(t, "no TLS unless asked for", true, base.TLS == nil)
 	edited := read(connectionObject(), secret("login", map[string]string{"username": "warrener\n", "password": " hunter2 \r\n"}))
-	check(t, "an editor's line break is not meant, a blank is", []string{"warrener", " hunter2 "}, []string{edited.username, edited.password})
-	check(t, "the same again gives the same", base.fingerprint, read(connectionObject(), loginSecret()).fingerprint)
+	check(t, "an editor's line break is not meant, a blank is", []string{"warrener", " hunter2 "}, []string{edited.Username, edited.Password})
+	check(t, "the same again gives the same", base.Fingerprint, read(connectionObject(), loginSecret()).Fingerprint)
 
 	secured := connectionObject()
 	secured.Spec.TLS = &v1alpha1.TLS{
@@ -142,9 +143,9 @@ func TestReadMaterial(t *testing.T) {
 		ClientCertificateSecretRef: &v1alpha1.LocalSecretReference{Name: "client"}, ServerName: "rabbit",
 	}
 	m := read(secured, loginSecret(), configMap, secret("client", map[string]string{"tls.crt": string(certificate), "tls.key": string(key)}))
-	check(t, "a CA, a certificate and a name", []any{true, 1, "rabbit"}, []any{m.tls.RootCAs != nil, len(m.tls.Certificates), m.tls.ServerName})
+	check(t, "a CA, a certificate and a name", []any{true, 1, "rabbit"}, []any{m.TLS.RootCAs != nil, len(m.TLS.Certificates), m.TLS.ServerName})
 
-	edits := map[string]string{"nothing": base.fingerprint, "the TLS settings": m.fingerprint}
+	edits := map[string]string{"nothing": base.Fingerprint, "the TLS settings": m.Fingerprint}
 	for what, change := range map[string]func(*v1alpha1.RabbitMQConnection, *corev1.Secret){
 		"the password": func(_ *v1alpha1.RabbitMQConnection, s *corev1.Secret) { s.Data["password"] = []byte("hunter3") },
 		"the username": func(_ *v1alpha1.RabbitMQConnection, s *corev1.Secret) { s.Data["username"] = []byte("guest") },
@@ -156,7 +157,7 @@ func TestReadMaterial(t *testing.T) {
 	} {
 		c, s := connectionObject(), loginSecret()
 		change(c, s)
-		got := read(c, s).fingerprint
+		got := read(c, s).Fingerprint
 		for other, fingerprint := range edits {
 			if got == fingerprint {
 				t.Errorf("after a change of %s the adapter must be built anew, and it looks like a change of %s", what, other)
@@ -165,11 +166,11 @@ func TestReadMaterial(t *testing.T) {
 		edits[what] = got
 	}
 	for _, secret := range []string{"hunter2", "warrener"} {
-		if strings.Contains(base.fingerprint, secret) {
+		if strings.Contains(base.Fingerprint, secret) {
 			t.Errorf("the fingerprint holds %q", secret)
 		}
 	}
 
 	kafka := &v1alpha1.KafkaConnection{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "events"}}
-	check(t, "no Secret, no credentials", "", read(kafka).username)
+	check(t, "no Secret, no credentials", "", read(kafka).Username)
 }

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/dial"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -103,8 +104,8 @@ func TestTroubleReason(t *testing.T) {
 		reason  string
 		stalled bool
 	}{
-		{&missingMaterial{"no"}, v1alpha1.ReasonSecretNotFound, false},
-		{fmt.Errorf("wrapped: %w", &badMaterial{"no"}), v1alpha1.ReasonInvalidSpec, true},
+		{&dial.Missing{Message: "no"}, v1alpha1.ReasonSecretNotFound, false},
+		{fmt.Errorf("wrapped: %w", &dial.Bad{Message: "no"}), v1alpha1.ReasonInvalidSpec, true},
 		{&changedCluster{"a", "b"}, v1alpha1.ReasonClusterChanged, true},
 		{&topology.Error{Class: topology.ClassAuthentication}, v1alpha1.ReasonAuthenticationFailed, false},
 		{&topology.Error{Class: topology.ClassAccessDenied}, v1alpha1.ReasonAccessDenied, false},
@@ -144,7 +145,7 @@ func TestHalfABrokerIsPaced(t *testing.T) {
 	}
 	broker := &silent{reading: &topology.Error{Class: topology.ClassTransport, Operation: "list queues", Reason: "500"}}
 	s := r.session(connectionKey())
-	s.adapter, s.fingerprint = broker, m.fingerprint
+	s.adapter, s.fingerprint = broker, m.Fingerprint
 	sweep, last := Request{connectionKey(), LaneSweep}, time.Duration(0)
 	for try := range 12 {
 		waiting.waits = nil

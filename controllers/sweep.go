@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/dial"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -146,7 +147,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	s.mu.Lock()
 	if isNew {
 		closeLater(s.adapter)
-		s.adapter, s.fingerprint = next, m.fingerprint
+		s.adapter, s.fingerprint = next, m.Fingerprint
 	}
 	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
 		s.identity.version != who.version // claims depend on it
@@ -158,7 +159,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 
 // dialled returns the adapter that stands, or a new one if anything that it is
 // built from has changed. A new one is not used before it has proved itself.
-func (s *session) dialled(c v1alpha1.Connection, m material, permit func() error) (next adapter, isNew bool, err error) {
+func (s *session) dialled(c v1alpha1.Connection, m dial.Material, permit func() error) (next adapter, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = time.Time{}
@@ -166,10 +167,10 @@ func (s *session) dialled(c v1alpha1.Connection, m material, permit func() error
 		s.virtualHost = rabbit.GetVirtualHost()
 	}
 	s.approval = c.GetApproval()
-	if s.adapter != nil && s.fingerprint == m.fingerprint {
+	if s.adapter != nil && s.fingerprint == m.Fingerprint {
 		return s.adapter, false, nil
 	}
-	next, err = dial(c, m, countRequests(s.key), permit)
+	next, err = adapterOf(c, m, countRequests(s.key), permit)
 	return next, true, err
 }
 
@@ -283,17 +284,17 @@ func (r *Registry) troubled(ctx context.Context, s *session, c v1alpha1.Connecti
 // which must not be told as if the broker were away.
 func concernsBroker(err error) bool {
 	_, isBroker := errors.AsType[*topology.Error](err)
-	_, isMissing := errors.AsType[*missingMaterial](err)
-	_, isBad := errors.AsType[*badMaterial](err)
+	_, isMissing := errors.AsType[*dial.Missing](err)
+	_, isBad := errors.AsType[*dial.Bad](err)
 	_, isElsewhere := errors.AsType[*changedCluster](err)
 	return isBroker || isMissing || isBad || isElsewhere
 }
 
 func troubleReason(err error) (reason string, stalled bool) {
-	if _, ok := errors.AsType[*missingMaterial](err); ok {
+	if _, ok := errors.AsType[*dial.Missing](err); ok {
 		return v1alpha1.ReasonSecretNotFound, false
 	}
-	if _, ok := errors.AsType[*badMaterial](err); ok {
+	if _, ok := errors.AsType[*dial.Bad](err); ok {
 		return v1alpha1.ReasonInvalidSpec, true
 	}
 	if _, ok := errors.AsType[*changedCluster](err); ok {

@@ -25,13 +25,25 @@ internal/compile    sigs.k8s.io/controller-runtime/pkg/client
 internal/compile    $MODULE/internal/engine
 internal/contract   $MODULE/api/v1alpha1
 internal/contract   k8s.io/apimachinery/pkg/types
+internal/dial       $MODULE/internal/engine
+internal/dial       k8s.io/api/core/v1
+internal/trace      $MODULE/internal/rabbitmq
+internal/trace      $MODULE/api/v1alpha1
+internal/graph      $MODULE/api/v1alpha1
+internal/graph      $MODULE/internal/engine
 internal/manifest   $MODULE/internal/engine
 internal/manifest   k8s.io/client-go/dynamic
+internal/preview    $MODULE/internal/engine
+internal/preview    k8s.io/apimachinery/pkg/types
+internal/importer   $MODULE/internal/rabbitmq
+internal/importer   k8s.io/client-go/dynamic
 api/v1alpha1        sigs.k8s.io/controller-runtime/pkg/client
 controllers         $MODULE/internal/cli
 internal/cli        $MODULE/controllers
 internal/cli/print  $MODULE/controllers
-internal/lint       $MODULE/api/v1alpha1
+internal/lint       k8s.io/apimachinery/pkg/types
+internal/lint       $MODULE/internal/engine
+internal/trace      $MODULE/api/v1alpha1
 internal/cli        sigs.k8s.io/controller-runtime/pkg/client
 "
 

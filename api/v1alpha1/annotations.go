@@ -39,4 +39,7 @@ const (
 	// AnnotationHandOverTo, on an object, names the object ("namespace/name") that may take over its
 	// broker objects when it is deleted, across namespaces too.
 	AnnotationHandOverTo = "topology.warrener.dev/hand-over-to"
+	// AnnotationLintIgnore, on anything that `warrener lint` reads, silences rules for this object, each with
+	// a reason: "rule-id: reason; other-rule: reason". The controller does not look at it.
+	AnnotationLintIgnore = "topology.warrener.dev/lint-ignore"
 )

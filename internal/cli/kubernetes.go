@@ -49,6 +49,19 @@ var (
 	brokerInventories   = v1alpha1.GroupVersion.WithResource("brokerinventories")
 )
 
+// objectResources are the kinds that declare something on a broker, in the order
+// of v1alpha1.NewObjects.
+var objectResources = []struct {
+	name  schema.GroupVersionResource
+	empty func() v1alpha1.Object
+}{
+	{v1alpha1.GroupVersion.WithResource("virtualhosts"), func() v1alpha1.Object { return &v1alpha1.VirtualHost{} }},
+	{v1alpha1.GroupVersion.WithResource("exchanges"), func() v1alpha1.Object { return &v1alpha1.Exchange{} }},
+	{v1alpha1.GroupVersion.WithResource("queues"), func() v1alpha1.Object { return &v1alpha1.Queue{} }},
+	{v1alpha1.GroupVersion.WithResource("exchangebindings"), func() v1alpha1.Object { return &v1alpha1.ExchangeBinding{} }},
+	{v1alpha1.GroupVersion.WithResource("topics"), func() v1alpha1.Object { return &v1alpha1.Topic{} }},
+}
+
 func resourceOf(kind string) schema.GroupVersionResource {
 	if kind == v1alpha1.KindKafkaConnection {
 		return kafkaConnections

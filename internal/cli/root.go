@@ -18,7 +18,8 @@ const (
 	ExitDone = 0
 	// ExitFailed: it failed, and stderr says why.
 	ExitFailed = 1
-	// ExitFound: with --exit-code, something waits for a person.
+	// ExitFound: lint has found something; with --exit-code, something waits for a
+	// person.
 	ExitFound = 2
 	// ExitDeclined: it was not confirmed, and nothing was done.
 	ExitDeclined = 3
@@ -36,6 +37,16 @@ var (
 	errFound    = errors.New("something waits for a person")
 	errDeclined = errors.New("not confirmed: nothing was done")
 )
+
+// interrupted ends a verb that knows what was done until it was interrupted.
+type interrupted struct{ message string }
+
+func (e *interrupted) Error() string { return "interrupted: " + e.message }
+
+func isInterrupted(err error) bool {
+	_, is := errors.AsType[*interrupted](err)
+	return is
+}
 
 // Run carries out a command line, the program's name first, and returns the exit
 // code.
@@ -61,6 +72,8 @@ func (a *app) run(ctx context.Context, args []string, connect func(*app) (*clust
 	case errors.Is(err, errDeclined):
 		fmt.Fprintln(a.Err, err)
 		return ExitDeclined
+	case isInterrupted(err):
+		fmt.Fprintf(a.Err, "%s: %v\n", a.program, err)
 	case errors.Is(ctx.Err(), context.Canceled):
 		fmt.Fprintln(a.Err, a.program+": interrupted. What was asked of the controller before goes on")
 	default:
@@ -76,14 +89,16 @@ type app struct {
 	flags   *genericclioptions.ConfigFlags
 	// connect makes the client; tests replace it.
 	connect func(*app) (*cluster, error)
+	// tested says that connect needs no kubeconfig.
+	tested bool
 }
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "warrener",
 		Short: "Look after the messaging topology that custom resources declare",
-		Long: "Look after the messaging topology that custom resources declare: what Warrener holds back and why,\n" +
-			"and how to answer it. It talks to the Kubernetes cluster of your kubeconfig and to no broker.",
+		Long: "Look after the messaging topology that custom resources declare: what is wrong with it, what a change would\n" +
+			"do before it is made, where a message would go, what Warrener holds back and why, and how to answer it.",
 		SilenceUsage: true, SilenceErrors: true,
 		Annotations: map[string]string{cobra.CommandDisplayNameAnnotation: a.program},
 	}
@@ -96,7 +111,10 @@ func (a *app) command() *cobra.Command {
 			panic(err) // the flag is not there, which a test finds
 		}
 	}
-	root.AddCommand(a.status(), a.allowDeletes(), a.forget(), a.approve())
+	root.AddCommand(
+		a.importTopology(), a.lint(), a.plan(), a.apply(), a.trace(), a.graph(),
+		a.status(), a.allowDeletes(), a.forget(), a.approve(),
+	)
 	return root
 }
 

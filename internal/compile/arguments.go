@@ -205,11 +205,11 @@ const maxMillis = 1<<32 - 1
 func wholeMillis(path string, span time.Duration, least time.Duration) *Problem {
 	switch {
 	case span < least:
-		return &Problem{path, fmt.Sprintf("%s is too short: write at least %dms", span, least.Milliseconds())}
+		return &Problem{Field: path, Message: fmt.Sprintf("%s is too short: write at least %dms", span, least.Milliseconds())}
 	case span%time.Millisecond != 0:
-		return &Problem{path, fmt.Sprintf("%s is not a whole number of milliseconds, and RabbitMQ has no finer unit: write %s", span, span.Round(time.Millisecond))}
+		return &Problem{Field: path, Message: fmt.Sprintf("%s is not a whole number of milliseconds, and RabbitMQ has no finer unit: write %s", span, span.Round(time.Millisecond))}
 	case span.Milliseconds() > maxMillis:
-		return &Problem{path, fmt.Sprintf("%s is longer than RabbitMQ can wait: write at most %dms, about 49 days", span, int64(maxMillis))}
+		return &Problem{Field: path, Message: fmt.Sprintf("%s is longer than RabbitMQ can wait: write at most %dms, about 49 days", span, int64(maxMillis))}
 	}
 	return nil
 }

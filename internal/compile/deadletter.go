@@ -135,7 +135,7 @@ func (d *draft) deadLetterStrategy(q *v1alpha1.Queue, args topology.Arguments) {
 	path := deadLetterPath + ".strategy"
 	oneOf(d, path, strategy, v1alpha1.DeadLetterAtMostOnce, v1alpha1.DeadLetterAtLeastOnce)
 	if strategy == v1alpha1.DeadLetterAtLeastOnce && q.Spec.Type == v1alpha1.QueueTypeQuorum && q.Spec.Overflow != v1alpha1.OverflowRejectPublish {
-		d.problem(path, "at-least-once needs overflow: reject-publish, else RabbitMQ silently uses at-most-once")
+		d.coded(CodeAtMostOnce, path, "at-least-once needs overflow: reject-publish, else RabbitMQ silently uses at-most-once")
 	}
 	args[argDeadLetterStrategy] = string(strategy)
 }

@@ -50,8 +50,11 @@ func (d *draft) add(w topology.Want) {
 
 // problem makes the claim invalid. The text goes on after the path of the
 // field: what is wrong, and what to write instead.
-func (d *draft) problem(path, format string, args ...any) {
-	d.problems = append(d.problems, Problem{Field: path, Message: fmt.Sprintf(format, args...)})
+func (d *draft) problem(path, format string, args ...any) { d.coded("", path, format, args...) }
+
+// coded is a problem of a kind that has a name.
+func (d *draft) coded(code Code, path, format string, args ...any) {
+	d.problems = append(d.problems, Problem{Field: path, Message: fmt.Sprintf(format, args...), Code: code})
 }
 
 // unsupported makes the claim one that this broker cannot serve, unless it is

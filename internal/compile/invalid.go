@@ -13,7 +13,21 @@ type Problem struct {
 	Field string
 	// Message says what is wrong and what to write instead.
 	Message string
+	// Code tells apart what has a name of its own; "" for the rest.
+	Code Code
 }
+
+// Code names a kind of problem.
+type Code string
+
+// The kinds of problems that have a name.
+const (
+	// CodeQueueType: the type of the queue has no such setting.
+	CodeQueueType Code = "QueueType"
+	// CodeAtMostOnce: dead letters are to be at-least-once, and the broker would
+	// silently be at-most-once.
+	CodeAtMostOnce Code = "AtMostOnce"
+)
 
 // String renders `spec.partitions: 0 partitions cannot hold a message: ...`.
 func (p Problem) String() string { return p.Field + ": " + p.Message }

@@ -103,6 +103,6 @@ func (d *draft) fitting(queueType v1alpha1.QueueType, args topology.Arguments) {
 		for i, t := range about.types {
 			types[i] = string(t)
 		}
-		d.problem("spec."+about.field, "a %s queue has no %s: remove the field, or write type: %s", queueType, key, strings.Join(types, " or "))
+		d.coded(CodeQueueType, "spec."+about.field, "a %s queue has no %s: remove the field, or write type: %s", queueType, key, strings.Join(types, " or "))
 	}
 }

@@ -225,11 +225,11 @@ func backoffDelays(strategy v1alpha1.RetryStrategy, backoff *v1alpha1.Backoff, r
 		longest = backoff.Max.Milliseconds()
 	}
 	if backoff.Initial.Milliseconds() > longest {
-		return nil, []Problem{{path + ".max", fmt.Sprintf("%s is shorter than initial: write a longer one, or a shorter initial", backoff.Max.Duration)}}
+		return nil, []Problem{{Field: path + ".max", Message: fmt.Sprintf("%s is shorter than initial: write a longer one, or a shorter initial", backoff.Max.Duration)}}
 	}
 	factor, ok := thousandths(backoff.Factor)
 	if !ok {
-		return nil, []Problem{{path + ".factor", fmt.Sprintf("%s is no factor from 1 to 100: write an integer such as 2, or a string with up to three decimals such as \"1.5\"", quote(backoff.Factor.String()))}}
+		return nil, []Problem{{Field: path + ".factor", Message: fmt.Sprintf("%s is no factor from 1 to 100: write an integer such as 2, or a string with up to three decimals such as \"1.5\"", quote(backoff.Factor.String()))}}
 	}
 	delays := make([]time.Duration, retries)
 	exact := new(big.Rat).SetInt64(backoff.Initial.Milliseconds())
@@ -237,7 +237,7 @@ func backoffDelays(strategy v1alpha1.RetryStrategy, backoff *v1alpha1.Backoff, r
 	for i := range delays {
 		millis := min(rounded(exact), longest)
 		if backoff.Max == nil && rounded(exact) > longest {
-			return nil, []Problem{{path, fmt.Sprintf("the delay before retry %d is longer than RabbitMQ can wait, about 49 days: write max", i+1)}}
+			return nil, []Problem{{Field: path, Message: fmt.Sprintf("the delay before retry %d is longer than RabbitMQ can wait, about 49 days: write max", i+1)}}
 		}
 		delays[i] = time.Duration(millis) * time.Millisecond
 		if strategy == v1alpha1.RetryNative {

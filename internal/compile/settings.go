@@ -26,6 +26,13 @@ var policyKeys = map[string][]v1alpha1.QueueType{
 	"x-max-age":             streamOnly,
 }
 
+// PolicyKeyTypes are the types of queues that know a key of a policy, such as
+// max-length; false if nothing is known about the key.
+func PolicyKeyTypes(key string) ([]v1alpha1.QueueType, bool) {
+	types, known := policyKeys["x-"+key]
+	return types, known
+}
+
 // retryKeys stay arguments where messages are tried again: a policy that another
 // one overrules would lose those that wait for their retry, or never give up.
 var retryKeys = []string{argDeadLetterExchange, argDeadLetterRoutingKey, argDeadLetterStrategy, argOverflow, argDeliveryLimit}
@@ -51,7 +58,7 @@ func (d *draft) settings(q *v1alpha1.Queue, wanted *topology.Queue) {
 		definition[strings.TrimPrefix(argument, "x-")] = value
 		delete(wanted.Arguments, argument)
 	}
-	if limit, set := definition[topology.PolicyDeliveryLimit].(int64); set && limit < 0 && !atLeast(d.version, 4, 0) {
+	if limit, set := definition[topology.PolicyDeliveryLimit].(int64); set && limit < 0 && !AtLeast(d.version, 4, 0) {
 		d.unsupported("spec.deliveryLimit", "-1 needs RabbitMQ 4.0 or later, and the broker is %s: leave the field out, which means the same there", d.version)
 	}
 	if len(definition) == 0 {

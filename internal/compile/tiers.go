@@ -91,7 +91,7 @@ func (d *draft) tiers(q *v1alpha1.Queue, r *Retry, args topology.Arguments) []to
 // was rejected and expires later: it goes on through the tiers; see
 // warnOfCycles.
 func (d *draft) deathHeader() string {
-	if atLeast(d.version, 4, 0) {
+	if AtLeast(d.version, 4, 0) {
 		return "x-last-death-reason"
 	}
 	return "x-first-death-reason"
@@ -157,7 +157,7 @@ func (d *draft) published(q *v1alpha1.Queue, r *Retry, args topology.Arguments) 
 // native leaves the waiting to the queue: the delay is min × the number of
 // failed deliveries, up to max.
 func (d *draft) native(q *v1alpha1.Queue, args topology.Arguments) []topology.ID {
-	if !atLeast(d.version, 4, 3) {
+	if !AtLeast(d.version, 4, 3) {
 		d.unsupported(retryPath+".strategy", "Native needs RabbitMQ 4.3 or later, and the broker is %s: upgrade the broker, or write strategy: Tiers", d.version)
 	}
 	before := d.deadLetter(q, args)
@@ -180,7 +180,7 @@ func (d *draft) native(q *v1alpha1.Queue, args topology.Arguments) []topology.ID
 func (d *draft) warnOfCycles(q *v1alpha1.Queue, retries int) {
 	spec := &q.Spec
 	diesOtherwise := spec.MessageTTL != nil || spec.MaxLength != nil || spec.MaxLengthBytes != nil || spec.DeliveryLimit != nil
-	if atLeast(d.version, 4, 0) || retries < 3 || !diesOtherwise {
+	if AtLeast(d.version, 4, 0) || retries < 3 || !diesOtherwise {
 		return
 	}
 	d.warn(retryPath, "RabbitMQ %s may lose a message that is rejected, then expires, overflows or exceeds the delivery limit on its way back, and is rejected again: "+

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// atLeast tells whether a broker's version, such as 4.0.5, is not older than
+// AtLeast tells whether a broker's version, such as 4.0.5, is not older than
 // major.minor. One that nobody knows, or that cannot be read, counts as the
 // newest.
-func atLeast(version string, major, minor int) bool {
+func AtLeast(version string, major, minor int) bool {
 	first, rest, _ := strings.Cut(version, ".")
 	second, _, _ := strings.Cut(rest, ".")
 	foundMajor, err := strconv.Atoi(first)

@@ -14,6 +14,7 @@
 //	what is declared no longer       drain.go
 //	what takes longer than a pass    operation.go
 //	how often statuses tell numbers  news.go
+//	what a pass would do             preview.go
 //	what is asked before the writes  validate.go
 //	topics that are other ones now   topicid.go
 //	how much queues hold             depths.go

@@ -128,7 +128,15 @@ func (w *applying) sendCreate(ctx context.Context, jobs []job) ([]answer, error)
 	for _, j := range jobs {
 		request.Topics = append(request.Topics, creation(w.want(j.step)))
 	}
-	response, err := ask[*kmsg.CreateTopicsResponse](ctx, w.Broker, opCreate, request)
+	on := requester(w.client)
+	if !w.validate {
+		controller, err := w.controller(ctx)
+		if err != nil {
+			return nil, err
+		}
+		on = controller
+	}
+	response, err := askOn[*kmsg.CreateTopicsResponse](ctx, w.Broker, on, opCreate, request)
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +145,19 @@ func (w *applying) sendCreate(ctx context.Context, jobs []job) ([]answer, error)
 		answers[t.Topic] = answer{true, t.ErrorCode, t.ErrorMessage}
 	}
 	return byName(jobs, answers), nil
+}
+
+// controller is the broker that creations are for, which is sent each once. The
+// client would send it again when the answer does not come in time, and be told
+// that the topic exists: it would seem to be somebody else's.
+func (b *Broker) controller(ctx context.Context) (requester, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
+	response, err := ask[*kmsg.MetadataResponse](ctx, b, opCreate, request)
+	if err != nil {
+		return nil, err
+	}
+	return b.client.Broker(int(response.ControllerID)), nil
 }
 
 func byName(jobs []job, answers map[string]answer) []answer {

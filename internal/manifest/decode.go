@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"runtime"
 	"slices"
@@ -22,6 +23,7 @@ import (
 // result is what one document holds.
 type result struct {
 	items    []*Item
+	others   []*Other
 	ignored  []string
 	problems []Problem
 }
@@ -123,11 +125,12 @@ func (r *reader) object(n node) {
 		r.problem(n, "there is no kind %s of %s: the kinds are %s, of %s", kind, apiVersion, strings.Join(kindNames(), ", "), v1alpha1.GroupVersion)
 	default:
 		metadata, _ := n.field("metadata")
-		name := metadata.text("name")
-		if namespace := metadata.text("namespace"); namespace != "" {
-			name = namespace + "/" + name
+		other := &Other{
+			APIVersion: apiVersion, Kind: kind, Namespace: metadata.text("namespace"), Name: metadata.text("name"),
+			Position: Position{r.file, n.line()}, source: n,
 		}
-		r.ignore(n, strings.TrimSpace(kind+" "+name))
+		r.others = append(r.others, other)
+		r.ignore(n, other.String())
 	}
 }
 
@@ -148,18 +151,37 @@ func empty(apiVersion, kind string) (any, *Item) {
 			return configMap, &Item{ConfigMap: configMap}
 		}
 	case v1alpha1.GroupVersion.String():
-		for _, object := range v1alpha1.NewObjects() {
-			if object.KindName() == kind {
-				return object, &Item{Object: object}
-			}
-		}
-		for _, connection := range v1alpha1.NewConnections() {
-			if connection.KindName() == kind {
-				return connection, &Item{Connection: connection}
-			}
+		switch into := ourKinds[kind].empty().(type) {
+		case v1alpha1.Object:
+			return into, &Item{Object: into}
+		case v1alpha1.Connection:
+			return into, &Item{Connection: into}
 		}
 	}
 	return nil, nil
+}
+
+// ourKind makes empty objects of a kind.
+type ourKind struct{ structure reflect.Type }
+
+// ourKinds are those that v1alpha1 has.
+var ourKinds = func() map[string]ourKind {
+	out := map[string]ourKind{}
+	for _, object := range v1alpha1.NewObjects() {
+		out[object.KindName()] = ourKind{reflect.TypeOf(object).Elem()}
+	}
+	for _, connection := range v1alpha1.NewConnections() {
+		out[connection.KindName()] = ourKind{reflect.TypeOf(connection).Elem()}
+	}
+	return out
+}()
+
+// empty makes one; nil if there is no such kind.
+func (k ourKind) empty() any {
+	if k.structure == nil {
+		return nil
+	}
+	return reflect.New(k.structure).Interface()
 }
 
 func kindNames() []string {

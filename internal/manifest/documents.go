@@ -31,9 +31,7 @@ func documents(t text) []document {
 		}
 		switch row := t.content[offset:end]; {
 		case isSeparator(row):
-			if something { // a separator after nothing but comments belongs to them
-				cut(offset)
-			}
+			cut(offset)
 			something = len(bytes.TrimSpace(row)) > len("---") && !isRemark(bytes.TrimSpace(row[3:]))
 		case !isRemark(bytes.TrimSpace(row)):
 			something = true

@@ -66,6 +66,9 @@ func (r *recorder) locate(built []result) {
 				item.source = node{}
 			}
 		}
+		for _, other := range built[i].others {
+			other.Position.Line = 0
+		}
 		for j := range built[i].problems {
 			p := &built[i].problems[j]
 			p.Position = Position{File: r.folder}

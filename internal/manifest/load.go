@@ -146,6 +146,7 @@ func assemble(found []result) *Set {
 	set := &Set{}
 	first := map[string]*Item{}
 	for _, r := range found {
+		set.Others = append(set.Others, r.others...)
 		set.Ignored = append(set.Ignored, r.ignored...)
 		dropped := map[*Item]bool{}
 		for _, item := range r.items {

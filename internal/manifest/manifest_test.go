@@ -191,6 +191,8 @@ func TestProblems(t *testing.T) {
 		"Infinity":        {head + "  type: quorum\n  arguments: {a: .inf}\n", []string{"problem <stdin>:1: line 7: JSON, and so Kubernetes, has no number .inf: write it in quotes"}},
 		"EndlessAlias":    {"apiVersion: v1\nkind: ConfigMap\nmetadata: &m\n  labels: *m\n", []string{"problem <stdin>:1: it is nested too deeply, or an alias leads back to itself"}},
 		"SecretsAreQuiet": {"apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {password: not-base64!}\n", []string{"problem <stdin>:1: Secret cannot be read: illegal base64 data at input byte 3"}},
+		"Directive":       {"%YAML 1.1\n# comment\n---\n" + queueNamed("a") + "...\n", []string{"<stdin>:4: Queue shop/a"}},
+		"SameLine":        {"--- {a: b}\n--- # nothing\n" + queueNamed("a"), []string{"<stdin>:3: Queue shop/a", "problem <stdin>:1: this is no Kubernetes object: write apiVersion and kind, as texts"}},
 		"Empty":           {"# nothing\n---\n\n---\n# nothing either\n", nil},
 	}
 	for name, c := range cases {

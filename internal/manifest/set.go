@@ -16,7 +16,9 @@
 package manifest
 
 import (
+	"encoding/json"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -89,6 +91,40 @@ func (i *Item) String() string {
 	return i.Kind() + " " + i.Meta().GetNamespace() + "/" + i.Meta().GetName()
 }
 
+// Other is an object of a kind that is not ours.
+type Other struct {
+	APIVersion, Kind, Namespace, Name string
+	// Position of the object: its first line.
+	Position Position
+
+	source node
+}
+
+// Decode reads the object into a Go value, as encoding/json does.
+func (o *Other) Decode(into any) error {
+	c := converter{}
+	if err := c.node(o.source.Node); err != nil {
+		return err
+	}
+	return json.Unmarshal(c.out, into)
+}
+
+// Line of a field; see Item.Line.
+func (o *Other) Line(path string) int {
+	if o.Position.Line == 0 {
+		return 0
+	}
+	return o.source.nearest(path).line()
+}
+
+// String renders `Deployment shop/app`.
+func (o *Other) String() string {
+	if o.Namespace == "" {
+		return strings.TrimSpace(o.Kind + " " + o.Name)
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
 // Problem is something that could not be read, or not fully.
 type Problem struct {
 	Position Position
@@ -112,7 +148,9 @@ func (p Problem) String() string {
 // Set is everything that a Source holds, in the order in which it was read.
 type Set struct {
 	Items []*Item
-	// Ignored are the documents of other kinds, for people:
+	// Others are the objects of other kinds.
+	Others []*Other
+	// Ignored are the same, and documents that are no objects at all, for people:
 	// `app.yaml:3: Deployment shop/app`.
 	Ignored []string
 	// Problems is what could not be read.

@@ -55,17 +55,27 @@ func (b *builder) converge(id topology.ID, d decision) {
 }
 
 // keep leaves an object as it is, because an owner is invalid or suspended. Who
-// owns it too is told if that is not as declared.
+// shares it and finds it as declared owns it too; who does not is told.
 func (b *builder) keep(id topology.ID, d decision) {
 	live, presence := b.in.Live.Look(id)
+	entry := d.entry
+	entry.Owners = slices.Clone(entry.Owners)
 	for _, c := range d.sharers {
-		if presence == topology.Present && len(c.want.Resource.Diff(live)) == 0 {
+		if presence != topology.Present || len(c.want.Resource.Diff(live)) > 0 {
+			b.hold(Held{
+				Owner: c.claim.Owner.OwnerKey, ID: id, Reason: Blocked, Missing: id,
+				Message: fmt.Sprintf("%s is not as declared, and stays so while %s, which owns it, is invalid or suspended", id, d.keeper),
+			})
 			continue
 		}
-		b.hold(Held{
-			Owner: c.claim.Owner.OwnerKey, ID: id, Reason: Blocked, Missing: id,
-			Message: fmt.Sprintf("%s is not as declared, and stays so while %s, which owns it, is invalid or suspended", id, d.keeper),
-		})
+		at, owns := slices.BinarySearchFunc(entry.Owners, c.claim.Owner.OwnerKey, topology.OwnerKey.Compare)
+		if !owns {
+			entry.Owners = slices.Insert(entry.Owners, at, c.claim.Owner.OwnerKey)
+			entry.Deletion = gentler(entry.Deletion, c.claim.Policy.Deletion)
+		}
+	}
+	if len(entry.Owners) > len(d.entry.Owners) {
+		b.records[id] = entry
 	}
 }
 

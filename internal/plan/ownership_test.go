@@ -92,11 +92,14 @@ func TestOwnership(t *testing.T) {
 			want:      []string{"held Conflict audit/x exchange shop/x won by shop/a"},
 		},
 		"SharerOfAnInvalidOwner": {
-			reason:    "who shares what an invalid owner has takes it as it is, and finds it so",
+			reason:    "who shares what an invalid owner has takes it as it is, and owns it too where it is as declared",
 			claims:    []*topology.Claim{cr("shop/a", invalid), cr("shop/b", shares(direct)), cr("shop/c", shares(fanout))},
 			inventory: owned(cr("shop/a", shares(direct))),
 			live:      []topology.Resource{direct},
-			want:      []string{"held InvalidSpec shop/a", "held DependencyNotReady shop/c exchange shop/x"},
+			want: []string{
+				"record exchange shop/x of shop/a shop/b",
+				"held InvalidSpec shop/a", "held DependencyNotReady shop/c exchange shop/x",
+			},
 		},
 		"InvalidShareholderDoesNotBlockOthers": {
 			reason:    "one bad owner of a shared object keeps its share, and the object is still looked after",

@@ -213,6 +213,17 @@ func TestDeterminism(t *testing.T) {
 			again.world.SetEntry(entries[i])
 		}
 		claims := m.world.Claims()
+		absent := map[topology.OwnerKey]bool{}
+		for _, e := range entries {
+			for _, owner := range e.Owners {
+				if m.world.Claim(owner) == nil {
+					absent[owner] = true
+				}
+			}
+		}
+		if diff := cmp.Diff(slices.SortedFunc(maps.Keys(absent), topology.OwnerKey.Compare), m.world.Absent()); diff != "" {
+			t.Fatalf("absent owners (-found in the books +kept):\n%s", diff)
+		}
 		for _, i := range rand.Perm(len(claims)) {
 			again.world.SetClaim(m.world.Claim(claims[i]))
 		}

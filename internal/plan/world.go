@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -23,6 +24,9 @@ type World struct {
 	underway map[topology.ID]struct{}
 	// wishes are what was last wanted of those that nobody wants any more.
 	wishes map[topology.ID]topology.Resource
+	// absent owners hold something and claim nothing: kept, since every plan asks,
+	// and there are none on a calm cluster of any size.
+	absent map[topology.OwnerKey]struct{}
 	// departed owners whose end was witnessed, with the policy they had then.
 	departed map[topology.OwnerKey]topology.Policy
 	// changes of what is declared or owned.
@@ -51,6 +55,7 @@ func NewWorld() *World {
 		underway:  map[topology.ID]struct{}{},
 		wishes:    map[topology.ID]topology.Resource{},
 		departed:  map[topology.OwnerKey]topology.Policy{},
+		absent:    map[topology.OwnerKey]struct{}{},
 	}
 }
 
@@ -65,6 +70,7 @@ func (w *World) SetClaim(claim *topology.Claim) {
 	w.unindex(key)
 	w.claims[key] = claim
 	delete(w.departed, key)
+	delete(w.absent, key)
 	if claim.Invalid != nil || claim.Suspended {
 		w.mute[key] = struct{}{}
 	}
@@ -90,7 +96,11 @@ func (w *World) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 	w.changes++
 	w.unindex(key)
 	delete(w.claims, key)
-	if witnessed && len(w.holdings[key]) > 0 {
+	if len(w.holdings[key]) == 0 {
+		return
+	}
+	w.absent[key] = struct{}{}
+	if witnessed {
 		w.departed[key] = claim.Policy
 	}
 }
@@ -135,6 +145,9 @@ func (w *World) SetEntry(entry topology.Entry) {
 		if w.holdings[owner] == nil {
 			w.holdings[owner] = map[topology.ID]struct{}{}
 		}
+		if w.claims[owner] == nil {
+			w.absent[owner] = struct{}{}
+		}
 		w.holdings[owner][entry.ID] = struct{}{}
 	}
 }
@@ -158,6 +171,7 @@ func (w *World) unhold(id topology.ID) {
 		delete(w.holdings[owner], id)
 		if len(w.holdings[owner]) == 0 {
 			delete(w.holdings, owner)
+			delete(w.absent, owner)
 		}
 	}
 	delete(w.inventory, id)
@@ -230,14 +244,7 @@ func (w *World) Holdings(key topology.OwnerKey) []topology.ID {
 // Absent lists owners that hold something in the inventory and claim nothing:
 // their deletion is pending. Sorted.
 func (w *World) Absent() []topology.OwnerKey {
-	var keys []topology.OwnerKey
-	for key := range w.holdings {
-		if _, alive := w.claims[key]; !alive {
-			keys = append(keys, key)
-		}
-	}
-	slices.SortFunc(keys, topology.OwnerKey.Compare)
-	return keys
+	return slices.SortedFunc(maps.Keys(w.absent), topology.OwnerKey.Compare)
 }
 
 // Focus lists the objects that owners want or hold, together with whatever

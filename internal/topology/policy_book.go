@@ -24,7 +24,7 @@ type PolicyBook struct {
 // rules are policies by virtual host, those for one name apart: a cluster may
 // have one for each queue.
 type rules struct {
-	named    map[ID][]*BrokerPolicy // by queue
+	named    map[ID][]*BrokerPolicy // by queue, which stands for an exchange of the name, too
 	patterns map[string][]rule
 }
 
@@ -72,13 +72,17 @@ func oneName(pattern string) (string, bool) {
 // covering lists the policies that may apply to a queue, the highest priority
 // first. One whose pattern only the broker understands is among them.
 func (r rules) covering(queue ID, queueType string) []*BrokerPolicy {
-	out := slices.Clone(r.named[queue])
-	for _, rule := range r.patterns[queue.Scope] {
-		if rule.pattern == nil || rule.pattern.MatchString(queue.Name) {
+	return r.matching(queue, func(p *BrokerPolicy) bool { return p.Suits(queueType) })
+}
+
+func (r rules) matching(object ID, suits func(*BrokerPolicy) bool) []*BrokerPolicy {
+	out := slices.Clone(r.named[QueueID(object.Scope, object.Name)])
+	for _, rule := range r.patterns[object.Scope] {
+		if rule.pattern == nil || rule.pattern.MatchString(object.Name) {
 			out = append(out, rule.BrokerPolicy)
 		}
 	}
-	out = slices.DeleteFunc(out, func(p *BrokerPolicy) bool { return !p.Suits(queueType) })
+	out = slices.DeleteFunc(out, func(p *BrokerPolicy) bool { return !suits(p) })
 	slices.SortFunc(out, func(a, b *BrokerPolicy) int {
 		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Name, b.Name))
 	})
@@ -121,6 +125,50 @@ func (p *BrokerPolicy) Suits(queueType string) bool {
 		_, has := p.Definition[key]
 		return has
 	})
+}
+
+// Applying are the settings that policies give to a queue: those of the policy
+// that applies to it, and under them those of an operator policy. tied tells that
+// another policy has the same priority, or a pattern that only the broker
+// understands, so that it may apply instead.
+func (b *PolicyBook) Applying(queue ID, queueType string) (settings Arguments, tied bool) {
+	return b.applying(queue, func(p *BrokerPolicy) bool { return p.Suits(queueType) })
+}
+
+// ApplyingToExchange is Applying for an exchange.
+func (b *PolicyBook) ApplyingToExchange(exchange ID) (settings Arguments, tied bool) {
+	return b.applying(exchange, func(p *BrokerPolicy) bool { return p.ApplyTo == "exchanges" || p.ApplyTo == "all" })
+}
+
+func (b *PolicyBook) applying(object ID, suits func(*BrokerPolicy) bool) (settings Arguments, tied bool) {
+	if b == nil {
+		return nil, false
+	}
+	settings, tied = b.users.first(object, suits)
+	limits, tiedToo := b.operators.first(object, suits)
+	if len(limits) == 0 {
+		return settings, tied
+	}
+	merged := maps.Clone(settings)
+	if merged == nil {
+		merged = Arguments{}
+	}
+	for key, limit := range limits {
+		if wanted, set := merged[key]; !set || overruled(wanted, limit) {
+			merged[key] = limit
+		}
+	}
+	return merged, tied || tiedToo
+}
+
+// first is the definition of the policy that applies to an object.
+func (r rules) first(object ID, suits func(*BrokerPolicy) bool) (definition Arguments, tied bool) {
+	all := r.matching(object, suits)
+	if len(all) == 0 {
+		return nil, false
+	}
+	_, unclear := regexp.Compile(all[0].Pattern)
+	return all[0].Definition, unclear != nil || len(all) > 1 && all[0].Priority == all[1].Priority
 }
 
 // Overrules tells in a sentence what keeps a wanted policy from applying to its

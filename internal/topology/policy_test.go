@@ -149,3 +149,42 @@ func TestPoliciesNotAskedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestPolicyBookApplying(t *testing.T) {
+	named := func(name, pattern, applyTo string, priority int64, definition topology.Arguments) *topology.BrokerPolicy {
+		return &topology.BrokerPolicy{VirtualHost: "/", Name: name, Pattern: pattern, ApplyTo: applyTo, Priority: priority, Definition: definition}
+	}
+	book := topology.NewPolicyBook([]*topology.BrokerPolicy{
+		named("low", ".*", "all", 1, topology.Arguments{"max-length": int64(1), "alternate-exchange": "low"}),
+		named("one", "^one$", "queues", 2, topology.Arguments{"max-length": int64(9), "message-ttl": int64(9)}),
+		named("two", "^two", "queues", 2, topology.Arguments{"max-length": int64(2)}),
+		named("two too", "two$", "queues", 2, topology.Arguments{"max-length": int64(3)}),
+		{VirtualHost: "odd", Name: "odd", Pattern: "odd(?#)", ApplyTo: "exchanges", Definition: topology.Arguments{"alternate-exchange": "odd"}},
+	}, []*topology.BrokerPolicy{
+		named("operators", "one|three", "queues", 1, topology.Arguments{"max-length": int64(5), "expires": int64(7)}),
+	})
+	exchange, queue := topology.ExchangeID("/", "one"), func(name string) topology.ID { return topology.QueueID("/", name) }
+	for _, c := range []struct {
+		reason string
+		id     topology.ID
+		kind   string
+		want   string
+		tied   bool
+	}{
+		{"the highest, and the operator's lower number", queue("one"), "classic", `{"expires":7,"max-length":5,"message-ttl":9}`, false},
+		{"one that it lacks a key of is skipped", queue("one"), "stream", `{}`, false},
+		{"the operator's does not raise a number", queue("three"), "classic", `{"alternate-exchange":"low","expires":7,"max-length":1}`, false},
+		{"two of one priority", queue("two"), "classic", `{"max-length":2}`, true},
+		{"another virtual host", topology.QueueID("other", "one"), "classic", `{}`, false},
+		{"of an exchange, not that for queues of its name", exchange, "", `{"alternate-exchange":"low","max-length":1}`, false},
+		{"a pattern that only the broker understands", topology.ExchangeID("odd", "x"), "", `{"alternate-exchange":"odd"}`, true},
+	} {
+		got, tied := book.Applying(c.id, c.kind)
+		if c.id.Kind == topology.KindExchange {
+			got, tied = book.ApplyingToExchange(c.id)
+		}
+		if got.Canonical() != c.want || tied != c.tied {
+			t.Errorf("%s: got %s, tied %v, want %s, %v", c.reason, got.Canonical(), tied, c.want, c.tied)
+		}
+	}
+}

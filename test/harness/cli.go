@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"errors"
+	"os"
 	"os/exec"
 	"testing"
 )
@@ -16,11 +17,19 @@ type Answer struct {
 // CLI runs the program warrener as a person would, with nobody at the keyboard.
 func CLI(t testing.TB, kubeconfig string, args ...string) Answer {
 	t.Helper()
+	return CLIWith(t, nil, append([]string{"--kubeconfig", kubeconfig}, args...)...)
+}
+
+// CLIWith is CLI with additions to the environment, as NAME=value, and without a
+// cluster.
+func CLIWith(t testing.TB, environment []string, args ...string) Answer {
+	t.Helper()
 	path, err := commandLine()
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), path, append([]string{"--kubeconfig", kubeconfig}, args...)...)
+	command := exec.CommandContext(t.Context(), path, args...)
+	command.Env = append(os.Environ(), environment...)
 	var out, stderr bytes.Buffer
 	command.Stdout, command.Stderr = &out, &stderr
 	err = command.Run()
