@@ -91,6 +91,7 @@ func objectStatus(now time.Time, before v1alpha1.ObjectStatus, brokerName string
 	if v.KeepOwns {
 		return *after
 	}
+	tellPlan(after, v)
 	after.Operations = operationsOf(v, before.Operations, now)
 	after.Owns = nil
 	for _, id := range v.Owns {

@@ -147,7 +147,7 @@ func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapt
 	}
 	return engine.Session{
 		AllowDeletes: allowed,
-		Connection:   s.key, Broker: broker,
+		Connection:   s.key, Broker: broker, ClusterID: s.reaches(),
 		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, brokerOf(s.key)) },
 		Verify:  func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
 	}

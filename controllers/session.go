@@ -27,8 +27,10 @@ type session struct {
 	// virtualHost of objects that name none, as it was when the connection was
 	// last read: also when the connection is gone.
 	virtualHost string
-	generation  int64
-	handled     string // the last annotation reconcile-at that was answered
+	// approval that the connection requires of all objects, likewise.
+	approval   v1alpha1.ApprovalPolicy
+	generation int64
+	handled    string // the last annotation reconcile-at that was answered
 	// handledForget is the mark of the last annotation forget-left-behind that was
 	// answered.
 	handledForget string
@@ -84,7 +86,7 @@ func (s *session) upToDate(c v1alpha1.Connection) bool {
 func (s *session) defaults() compile.ConnectionDefaults {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return compile.ConnectionDefaults{Key: s.key, VirtualHost: s.virtualHost, Version: s.identity.version}
+	return compile.ConnectionDefaults{Key: s.key, VirtualHost: s.virtualHost, Version: s.identity.version, Approval: s.approval}
 }
 
 // attached returns the cluster, also while the session does not work.
@@ -92,6 +94,13 @@ func (s *session) attached() *engine.Cluster {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cluster
+}
+
+// reaches returns the id of the cluster; "" as long as it is not known.
+func (s *session) reaches() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clusterID
 }
 
 // inTrouble returns what is wrong, if anything is.

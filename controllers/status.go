@@ -123,7 +123,9 @@ func (w *statusWriter) work(ctx context.Context) {
 			return
 		}
 		if err := w.write(ctx, v); err != nil && ctx.Err() == nil {
-			w.log.Error(err, "status or contract not written", "object", v.Owner.OwnerKey.String())
+			if !apierrors.IsConflict(err) {
+				w.log.Error(err, "status or contract not written", "object", v.Owner.OwnerKey.String())
+			}
 			time.AfterFunc(time.Second, func() { w.retry(v.Owner.OwnerKey) })
 		}
 		w.mu.Lock()
@@ -146,45 +148,55 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	if string(object.GetUID()) != v.Owner.UID {
 		return nil // another object by now, with a verdict of its own to come
 	}
-	before := w.present(key, object)
+	before, read := w.present(key, object)
 	after := objectStatus(w.clock(), before, object.BrokerName(), v)
 	unpublished := w.contracts.publish(ctx, object, v, &after)
-	return errors.Join(unpublished, w.patch(ctx, key, object, before, after))
+	return errors.Join(unpublished, w.patch(ctx, key, object, read, before, after))
 }
 
-func (w *statusWriter) patch(ctx context.Context, key topology.OwnerKey, object v1alpha1.Object, before, after v1alpha1.ObjectStatus) error {
+// patch writes what differs. An approval that came meanwhile stays: it is named
+// only to take away one that is outdated, and then no other version of the object
+// than the one that was read is changed.
+func (w *statusWriter) patch(ctx context.Context, key topology.OwnerKey, object v1alpha1.Object, read string, before, after v1alpha1.ObjectStatus) error {
 	if reflect.DeepEqual(before, after) {
 		return nil
 	}
+	object.SetResourceVersion(read)
 	base := object.DeepCopyObject().(v1alpha1.Object)
 	*base.GetStatus() = before
 	*object.GetStatus() = after
-	err := w.client.Status().Patch(ctx, object, client.MergeFrom(base))
+	patch := client.MergeFrom(base)
+	if before.ApprovedPlan != after.ApprovedPlan {
+		patch = client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+	}
+	err := w.client.Status().Patch(ctx, object, patch)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	after.ApprovedPlan = object.GetStatus().ApprovedPlan // it may have come meanwhile
 	w.remember(key, object, after)
 	w.transition(object, before, after)
 	return nil
 }
 
-// present is the status as it is on the server, as far as is known: the
-// cache's, or our own last word if that is newer.
-func (w *statusWriter) present(key topology.OwnerKey, object v1alpha1.Object) v1alpha1.ObjectStatus {
+// present is the status as it is on the server, as far as is known, and the
+// version of the object that has it: the cache's, or our own last word if that is
+// newer.
+func (w *statusWriter) present(key topology.OwnerKey, object v1alpha1.Object) (v1alpha1.ObjectStatus, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	own, ok := w.recent[key]
 	if !ok {
-		return *object.GetStatus().DeepCopy()
+		return *object.GetStatus().DeepCopy(), object.GetResourceVersion()
 	}
 	if own.uid != object.GetUID() || version(object) >= own.version {
 		delete(w.recent, key) // the cache has caught up
-		return *object.GetStatus().DeepCopy()
+		return *object.GetStatus().DeepCopy(), object.GetResourceVersion()
 	}
-	return *own.status.DeepCopy()
+	return *own.status.DeepCopy(), strconv.FormatUint(own.version, 10)
 }
 
 func (w *statusWriter) remember(key topology.OwnerKey, object v1alpha1.Object, status v1alpha1.ObjectStatus) {

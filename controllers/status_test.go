@@ -186,7 +186,9 @@ func TestRecreatedObjectStartsAnew(t *testing.T) {
 	d.cached = next // older by number, and another object
 	v := ready("q")
 	v.Owner.UID = "uid-q2"
-	check(t, "its predecessor's status is not its own", v1alpha1.ObjectStatus{}, d.present(owner("q"), next))
+	status, version := d.present(owner("q"), next)
+	check(t, "its predecessor's status is not its own", v1alpha1.ObjectStatus{}, status)
+	check(t, "nor is its version", "1", version)
 }
 
 func TestLatestVerdictWins(t *testing.T) {

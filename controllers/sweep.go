@@ -166,6 +166,7 @@ func (s *session) dialled(c v1alpha1.Connection, m dial.Material, permit func() 
 	if rabbit, ok := c.(*v1alpha1.RabbitMQConnection); ok {
 		s.virtualHost = rabbit.GetVirtualHost()
 	}
+	s.approval = c.GetApproval()
 	if s.adapter != nil && s.fingerprint == m.Fingerprint {
 		return s.adapter, false, nil
 	}

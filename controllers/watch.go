@@ -99,10 +99,14 @@ func (r *Registry) watchConnections(c cache.Cache, kind v1alpha1.Connection) sou
 	})
 }
 
-// changed tells whether an update is more than a status: a new spec, another
-// object under the same name, or an annotation that asks for something.
+// changed tells whether an update is more than a status of our own: a new spec,
+// another object under the same name, an annotation that asks for something, or
+// an approval.
 func changed(old, now metav1.Object) bool {
 	if old.GetGeneration() != now.GetGeneration() || old.GetUID() != now.GetUID() {
+		return true
+	}
+	if approvedPlan(old) != approvedPlan(now) {
 		return true
 	}
 	before, after := old.GetAnnotations(), now.GetAnnotations()
@@ -116,4 +120,12 @@ func changed(old, now metav1.Object) bool {
 		}
 	}
 	return false
+}
+
+// approvedPlan is the one thing in a status that a person writes.
+func approvedPlan(o metav1.Object) string {
+	if object, ok := o.(v1alpha1.Object); ok {
+		return object.GetStatus().ApprovedPlan
+	}
+	return ""
 }

@@ -23,7 +23,7 @@ const (
 	// ConditionReady is True when the broker holds what the object declares.
 	ConditionReady = "Ready"
 	// ConditionReconciling is True while Warrener is working on the object or waiting for something
-	// other than an edit of it: a connection, a Secret, a permission, a dependency.
+	// other than an edit of it: a connection, a Secret, a permission, a dependency, an approval.
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is True when only an edit of this very object can help.
 	ConditionStalled = "Stalled"

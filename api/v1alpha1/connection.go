@@ -50,6 +50,8 @@ type Connection interface {
 	GetCredentialsSecret() string
 	// GetInterval returns the time between two drift checks, nil for the controller's default.
 	GetInterval() *metav1.Duration
+	// GetApproval returns what is required of all objects that use the connection.
+	GetApproval() ApprovalPolicy
 	// IsSuspended says whether nothing is to be read or written through the connection.
 	IsSuspended() bool
 	// GetStatus returns the status for reading and writing; never nil.

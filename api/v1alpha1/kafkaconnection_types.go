@@ -87,6 +87,12 @@ type KafkaConnectionSpec struct {
 	// +kubebuilder:validation:XValidation:rule="self.matches('^([0-9]{1,5}(\\\\.[0-9]{1,3})?[hms]|[0-9]{1,9}ms)+$') && duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="write an interval from 1s to 24h, such as 30s or 5m"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
+	// approval Required holds, for all objects that use this connection, the steps that replace a broker object,
+	// delete one that is declared no longer, or add partitions to a topic with records, until a person
+	// approves them: see docs/approval.md. Default: None, which leaves it to each object.
+	// +optional
+	Approval ApprovalPolicy `json:"approval,omitempty"`
+
 	// suspend stops every read and write through this connection until it is false again. Default: false.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
@@ -151,6 +157,9 @@ func (c *KafkaConnection) GetCredentialsSecret() string {
 
 // GetInterval implements Connection.
 func (c *KafkaConnection) GetInterval() *metav1.Duration { return c.Spec.Interval }
+
+// GetApproval implements Connection.
+func (c *KafkaConnection) GetApproval() ApprovalPolicy { return StricterApproval(c.Spec.Approval) }
 
 // IsSuspended implements Connection.
 func (c *KafkaConnection) IsSuspended() bool { return c.Spec.Suspend }

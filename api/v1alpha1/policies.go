@@ -59,6 +59,30 @@ const (
 	DriftReport DriftPolicy = "Report"
 )
 
+// ApprovalPolicy says whether a person has to approve what cannot be taken back.
+//
+// +kubebuilder:validation:Enum=None;Required
+type ApprovalPolicy string
+
+const (
+	// ApprovalNone asks nobody.
+	ApprovalNone ApprovalPolicy = "None"
+	// ApprovalRequired holds what replaces a broker object, deletes one although its custom resource stays, or
+	// ends the order of a topic's keys, until status.approvedPlan is the hash of status.plan.
+	ApprovalRequired ApprovalPolicy = "Required"
+)
+
+// StricterApproval is the one of several that asks for more: what a connection requires, no object that
+// uses it can do without.
+func StricterApproval(policies ...ApprovalPolicy) ApprovalPolicy {
+	for _, p := range policies {
+		if p != "" && p != ApprovalNone {
+			return p // a misspelt one is for others to complain about
+		}
+	}
+	return ApprovalNone
+}
+
 // Policies are the policies whose defaults are the same on every kind. The deletion policy is not one
 // of them: its default depends on the kind.
 type Policies struct {
@@ -75,6 +99,13 @@ type Policies struct {
 	// +kubebuilder:default=Correct
 	DriftPolicy DriftPolicy `json:"driftPolicy,omitempty"`
 
+	// approval says whether a person has to approve changes that cannot be taken back. None (the default)
+	// asks nobody but the policies above; Required holds the steps that replace a broker object, delete one that
+	// is declared no longer, or add partitions to a topic with records, until status.approvedPlan is the hash of
+	// status.plan: see docs/approval.md. The connection can require it for all objects that use it.
+	// +optional
+	Approval ApprovalPolicy `json:"approval,omitempty"`
+
 	// suspend leaves the broker object alone, whatever happens to it or to this spec, until it is false
 	// again. Ready is Unknown meanwhile, and what the object owns stays its own. Default: false.
 	// +optional
@@ -89,10 +120,11 @@ type EffectivePolicies struct {
 	Deletion DeletionPolicy
 	Adoption AdoptionPolicy
 	Drift    DriftPolicy
+	Approval ApprovalPolicy
 }
 
 func (p Policies) effective(deletion, deletionDefault DeletionPolicy) EffectivePolicies {
-	e := EffectivePolicies{Deletion: deletion, Adoption: p.AdoptionPolicy, Drift: p.DriftPolicy}
+	e := EffectivePolicies{Deletion: deletion, Adoption: p.AdoptionPolicy, Drift: p.DriftPolicy, Approval: StricterApproval(p.Approval)}
 	if e.Deletion == "" {
 		e.Deletion = deletionDefault
 	}

@@ -64,6 +64,17 @@ type ObjectStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	Operations []Operation `json:"operations,omitempty"`
 
+	// plan is what would be done if nothing held it: there while a change waits for an approval, or is refused.
+	// +optional
+	Plan *Plan `json:"plan,omitempty"`
+
+	// approvedPlan is the hash of the plan that a person approves, as status.plan has it. Warrener never writes a
+	// hash here, and takes away one that is not of the present plan. Who may write it needs the right to patch the status:
+	// the ClusterRole warrener-approver. At most 64 characters.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	ApprovedPlan string `json:"approvedPlan,omitempty"`
+
 	// owns lists the broker objects that this object owns, such as "queue shop/order.process", for
 	// people to read. It is cut at 64 entries; the BrokerInventory holds them all.
 	// +optional

@@ -44,6 +44,8 @@ func newDesk(t *testing.T, objects ...runtime.Object) *desk {
 		switch o := object.(type) {
 		case v1alpha1.Connection:
 			item.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(o.KindName()))
+		case v1alpha1.Object:
+			item.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(o.KindName()))
 		default:
 			item.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("BrokerInventory"))
 		}
@@ -52,6 +54,9 @@ func newDesk(t *testing.T, objects ...runtime.Object) *desk {
 	scheme := runtime.NewScheme()
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(scheme, kinds)
 	resources := map[string]schema.GroupVersionResource{"RabbitMQConnection": rabbitMQConnections, "KafkaConnection": kafkaConnections, "BrokerInventory": brokerInventories}
+	for _, kind := range objectKinds {
+		resources[kind.empty().KindName()] = kind.resource
+	}
 	for _, object := range raw {
 		item := object.(*unstructured.Unstructured)
 		if err := client.Tracker().Create(resources[item.GetKind()], item, item.GetNamespace()); err != nil {

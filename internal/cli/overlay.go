@@ -316,6 +316,12 @@ func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*eng
 			defaults[other.key] = other.defaults()
 		}
 	}
+	for key, own := range defaults { // who plans over a cluster is shown what will wait there
+		if connection := w.connections[key]; connection != nil {
+			own.Approval = connection.GetApproval()
+			defaults[key] = own
+		}
+	}
 	for _, object := range w.live {
 		key := compile.ConnectionOf(object)
 		from, leads := defaults[key]

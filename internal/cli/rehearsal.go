@@ -54,7 +54,7 @@ type part struct {
 }
 
 func (p part) session() engine.Session {
-	return engine.Session{Connection: p.key, Broker: keep(p.broker)}
+	return engine.Session{Connection: p.key, Broker: keep(p.broker), ClusterID: p.clusterID}
 }
 
 func (r *rehearsal) close() {

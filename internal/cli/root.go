@@ -113,7 +113,7 @@ func (a *app) command() *cobra.Command {
 	}
 	root.AddCommand(
 		a.importTopology(), a.lint(), a.plan(), a.apply(), a.trace(), a.graph(),
-		a.status(), a.allowDeletes(), a.forget(),
+		a.status(), a.allowDeletes(), a.forget(), a.approve(),
 	)
 	return root
 }

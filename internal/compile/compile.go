@@ -58,6 +58,8 @@ type ConnectionDefaults struct {
 	VirtualHost string
 	// Version of the broker, such as 4.0.5. Empty: the newest.
 	Version string
+	// Approval that is required of all of them. Empty: None.
+	Approval v1alpha1.ApprovalPolicy
 }
 
 // ConnectionOf names the connection that an object uses: its kind follows from
@@ -77,6 +79,7 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		Owner:      ownerOf(obj),
 		Connection: conn.Key,
 		Policy:     policyOf(obj, d),
+		Approved:   approvedOf(obj),
 		Suspended:  obj.IsSuspended(),
 		Settled:    isSettled(obj),
 	}
@@ -87,6 +90,9 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		k.build(obj, d)
 	} else {
 		d.problem("kind", "%s is not a kind that declares something on a broker", quote(obj.KindName()))
+	}
+	if v1alpha1.StricterApproval(conn.Approval, obj.GetPolicies().Approval) != v1alpha1.ApprovalNone {
+		claim.Policy.Approval = topology.ApprovalRequired
 	}
 	claim.Policy.PartitionGrowth = d.partitionGrowth
 	claim.Policy.Update = d.update
@@ -136,7 +142,19 @@ func policyOf(obj v1alpha1.Object, d *draft) topology.Policy {
 	oneOf(d, "spec.deletionPolicy", policy.Deletion, topology.DeleteIfUnused, topology.Delete, topology.Retain)
 	oneOf(d, "spec.adoptionPolicy", policy.Adoption, topology.AdoptIfIdentical, topology.AdoptAlways, topology.AdoptNever)
 	oneOf(d, "spec.driftPolicy", policy.Drift, topology.DriftCorrect, topology.DriftReport)
+	oneOf(d, "spec.approval", p.Approval, v1alpha1.ApprovalNone, v1alpha1.ApprovalRequired)
 	return policy
+}
+
+// approvedOf reads the approval that an object carries. Which steps it is about
+// is known as long as the plan stands there too.
+func approvedOf(obj v1alpha1.Object) topology.Approved {
+	status := obj.GetStatus()
+	approved := topology.Approved{Hash: status.ApprovedPlan}
+	if approved.Hash != "" && status.Plan != nil && status.Plan.Hash == approved.Hash {
+		approved.Generation, approved.Steps = status.Plan.Generation, status.Plan.Covers
+	}
+	return approved
 }
 
 func handOverTo(obj v1alpha1.Object, d *draft) string {

@@ -260,6 +260,40 @@ func TestPolicyDefaults(t *testing.T) {
 	}
 }
 
+// What the connection requires no object can do without, and an object can ask for
+// more. The steps of an approval are known while their plan stands beside it.
+func TestApproval(t *testing.T) {
+	for _, tc := range []struct {
+		connection, object v1alpha1.ApprovalPolicy
+		want               topology.Approval
+	}{
+		{"", "", ""},
+		{v1alpha1.ApprovalNone, v1alpha1.ApprovalNone, ""},
+		{"", v1alpha1.ApprovalRequired, topology.ApprovalRequired},
+		{v1alpha1.ApprovalRequired, v1alpha1.ApprovalNone, topology.ApprovalRequired},
+		{v1alpha1.ApprovalRequired, "", topology.ApprovalRequired},
+	} {
+		obj := parse(t, manifest("Queue", "q", "type: classic")).(*v1alpha1.Queue)
+		obj.Spec.Approval = tc.object
+		claim := Claim(obj, ConnectionDefaults{Approval: tc.connection})
+		if claim.Policy.Approval != tc.want || claim.Invalid != nil {
+			t.Errorf("connection %q, object %q: %q, want %q (%v)", tc.connection, tc.object, claim.Policy.Approval, tc.want, claim.Invalid)
+		}
+	}
+	obj := parse(t, manifest("Queue", "q", "type: classic")).(*v1alpha1.Queue)
+	obj.Spec.Approval = "Maybe"
+	if claim := Claim(obj, ConnectionDefaults{}); claim.Invalid == nil || !strings.Contains(claim.Invalid.Error(), "spec.approval") {
+		t.Errorf("misspelt, it is %v", claim.Invalid)
+	}
+	obj.Status.Plan = &v1alpha1.Plan{Hash: "h2", Generation: 3, Covers: []string{"aa"}}
+	for approved, want := range map[string]topology.Approved{"": {}, "h1": {Hash: "h1"}, "h2": {Hash: "h2", Generation: 3, Steps: []string{"aa"}}} {
+		obj.Status.ApprovedPlan = approved
+		if diff := cmp.Diff(want, Claim(obj, ConnectionDefaults{}).Approved); diff != "" {
+			t.Errorf("approved %q (-want +got):\n%s", approved, diff)
+		}
+	}
+}
+
 func TestMalformedHandOver(t *testing.T) {
 	for _, heir := range []string{"", "q", "/q", "billing/", "a/b/c"} {
 		obj := parse(t, manifest("Queue", "q", "type: classic"))

@@ -33,6 +33,9 @@ const (
 type Session struct {
 	Connection topology.ConnectionKey
 	Broker     Broker
+	// ClusterID of the broker cluster behind it: what a person approves is approved
+	// for that one.
+	ClusterID string
 	// Refresh brings the cluster's claims up to date with what is stored, past
 	// every cache. It is called before anything is deleted because its owner
 	// is gone.
@@ -268,7 +271,7 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 		o.live = live
 	}
 	for round := 0; ; round++ {
-		p := c.compute(owners, scope, o.live)
+		p := c.compute(owners, scope, o.live, o.session.ClusterID)
 		if p == nil {
 			return nil, errWidened
 		}
@@ -342,7 +345,7 @@ func (o *observation) observe(ctx context.Context, sel topology.Selection) (*top
 
 // compute plans, and keeps the notes about settling queues and failed objects. It
 // returns nil if the scope is outdated.
-func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topology.Snapshot) *draft {
+func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topology.Snapshot, clusterID string) *draft {
 	c.state.Lock()
 	defer c.state.Unlock()
 	if c.outdated(owners, scope) {
@@ -358,7 +361,7 @@ func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topolog
 	}
 	p := &draft{
 		Plan: plan.Compute(plan.Input{
-			World: c.world, Live: live, Focus: focus, Quiet: quiet, Held: plan.HeldOwners(c.world, c.departures),
+			World: c.world, Live: live, Focus: focus, Quiet: quiet, ClusterID: clusterID, Held: plan.HeldOwners(c.world, c.departures),
 		}),
 		claims:   map[topology.OwnerKey]*topology.Claim{},
 		tries:    map[topology.ID]string{},

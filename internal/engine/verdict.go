@@ -28,6 +28,8 @@ type Verdict struct {
 	Draining []string
 	// Operations that are under way on what the owner wants.
 	Operations []OperationNote
+	// Proposal is what would be done if nothing held it; nil if nothing is held.
+	Proposal *plan.Proposal
 	// DeadLetters of the owner.
 	DeadLetters DeadLetters
 	// Warnings: accepted, but likely a mistake.
@@ -113,10 +115,28 @@ func (c *Cluster) conclude(owners []topology.OwnerKey, p *draft, x *execution, r
 				v.Message += "; " + strings.Join(again, "; ")
 			}
 			v.Operations = underway[key]
+			v.Proposal = proposalOf(p.Plan, x, key)
 			v.DeadLetters = deadLettersOf(claim, p.depths)
 			report.Verdicts = append(report.Verdicts, v)
 		}
 	}
+}
+
+// proposalOf is what is left to do of an owner's proposal; nil if nothing is.
+func proposalOf(p *plan.Plan, x *execution, owner topology.OwnerKey) *plan.Proposal {
+	i, found := slices.BinarySearchFunc(p.Proposals, owner, func(proposal plan.Proposal, key topology.OwnerKey) int {
+		return proposal.Owner.Compare(key)
+	})
+	if !found {
+		return nil
+	}
+	done := !slices.ContainsFunc(p.Proposals[i].Steps, func(step plan.ProposedStep) bool {
+		return !slices.ContainsFunc(x.done, func(made topology.Step) bool { return made.ID == step.ID })
+	})
+	if done {
+		return nil
+	}
+	return &p.Proposals[i]
 }
 
 // isPending: a deletion that is merely under way, or that a message came in
@@ -165,6 +185,10 @@ func inPlace(claim *topology.Claim) string {
 func problemOfHeld(h plan.Held) problem {
 	p := problem{reason: string(h.Reason), message: h.Message, stalled: true, weight: 10}
 	switch h.Reason {
+	case plan.AwaitingApproval:
+		if h.Approvable { // which is no edit, and no failure
+			p.stalled, p.weight = false, 8
+		}
 	case plan.ImmutableFieldChanged:
 		p.stalled = !h.Recreates
 	case plan.Suspended:

@@ -200,8 +200,8 @@ func (s *Set) ConfigMap(namespace, name string) *corev1.ConfigMap {
 }
 
 // Claims compiles the objects of the set: one claim for each of Objects, in the
-// same order. A connection of the set gives its virtual host to the objects that
-// use it; the rest comes from defaults, whose Key counts for nothing.
+// same order. A connection of the set gives its virtual host and the approval that
+// it requires to the objects that use it; the rest comes from defaults, whose Key counts for nothing.
 func (s *Set) Claims(defaults compile.ConnectionDefaults) []topology.Claim {
 	connections := s.Connections()
 	objects := s.Objects()
@@ -212,6 +212,9 @@ func (s *Set) Claims(defaults compile.ConnectionDefaults) []topology.Claim {
 		from.Key = key
 		if rabbit, ok := connections[key].(*v1alpha1.RabbitMQConnection); ok {
 			from.VirtualHost = rabbit.GetVirtualHost()
+		}
+		if connection := connections[key]; connection != nil {
+			from.Approval = connection.GetApproval()
 		}
 		claims[i] = compile.Claim(item.Object, from)
 	}

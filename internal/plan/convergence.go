@@ -90,21 +90,27 @@ func releasing(want topology.Resource, entry topology.Entry) topology.Resource {
 
 // mayAdopt decides about an object that exists and that nobody owns.
 func (b *builder) mayAdopt(id topology.ID, d decision, changes []topology.Change) bool {
-	refuse := func(message string) bool {
+	message := refusesAdoption(id, d, changes)
+	if message != "" {
 		b.holdFor(d.owners, Held{ID: id, Reason: AdoptionRefused, Message: message, Changes: changes})
-		return false
 	}
+	return message == ""
+}
+
+// refusesAdoption tells why an object that nobody owns is not taken over; "" if
+// it is.
+func refusesAdoption(id topology.ID, d decision, changes []topology.Change) string {
 	switch policy := d.winner.Policy.Adoption; {
 	case id.Kind == topology.KindBinding:
 		// A binding is nothing but its identity: the one that exists is the
 		// one that is asked for.
-		return true
+		return ""
 	case policy == topology.AdoptNever:
-		return refuse(fmt.Sprintf("%s exists already and adoptionPolicy is Never: delete it on the broker, or set adoptionPolicy: IfIdentical", id))
+		return fmt.Sprintf("%s exists already and adoptionPolicy is Never: delete it on the broker, or set adoptionPolicy: IfIdentical", id)
 	case policy != topology.AdoptAlways && len(changes) > 0:
-		return refuse(fmt.Sprintf("%s exists already and differs (%s): declare it as it is, or set adoptionPolicy: Always to change what can be changed in place", id, topology.DescribeChanges(changes)))
+		return fmt.Sprintf("%s exists already and differs (%s): declare it as it is, or set adoptionPolicy: Always to change what can be changed in place", id, topology.DescribeChanges(changes))
 	}
-	return true
+	return ""
 }
 
 // bringInLine decides about an object that is owned, or may be.
@@ -165,6 +171,9 @@ func (b *builder) refused(id topology.ID, d decision, changes []topology.Change)
 			}
 			return hold(reason, fmt.Sprintf("%s: %s: %s", id, c, c.Why))
 		}
+	}
+	if b.holdUnapproved(id, d.owners, changes) {
+		return true
 	}
 	if topology.WorstMode(changes) == topology.Replace {
 		if held, refused := b.mayReplace(id, d, changes); refused {

@@ -31,6 +31,8 @@ type ending struct {
 	// unfinished: an operation on it, or on the queue of a binding, has to come
 	// to its end first.
 	unfinished bool
+	// unapproved: an owner has to approve that it goes, and has not.
+	unapproved bool
 	// standing, and in half a sentence why; caused is the part of it that comes
 	// of this object and of no other.
 	standing, caused standing
@@ -125,9 +127,10 @@ func (b *builder) end(endings map[topology.ID]*ending) {
 		}
 	}
 	ids := slices.SortedFunc(maps.Keys(endings), topology.ID.Compare)
+	b.findSuccessors(ids, endings)
+	b.withhold(ids, endings)
 	around := b.look(ids)
 	b.holdEndings(ids, endings, around)
-	b.findSuccessors(ids, endings)
 	for _, id := range ids {
 		e := endings[id]
 		if e.presence == topology.Unknown {
@@ -216,7 +219,9 @@ func (b *builder) leave(e *ending) {
 			held.Message = fmt.Sprintf("%s is declared no longer and goes when it is empty: it holds %d messages", id, held.Messages)
 		}
 	}
-	b.holdFor(e.entry.Owners, held)
+	if !e.unapproved {
+		b.holdFor(e.entry.Owners, held)
+	}
 	if e.entry.LeftBehind != note {
 		e.entry.LeftBehind = note
 		b.records[id] = e.entry

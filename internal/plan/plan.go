@@ -28,6 +28,10 @@ type Plan struct {
 	Adopted []topology.ID
 	// Recreated lists topics that somebody else deleted and created again.
 	Recreated []Recreation
+	// Proposals are what would be done for owners of whom something is held: what
+	// waits for approval, what was approved and is not done yet, and what is refused.
+	// Sorted by owner.
+	Proposals []Proposal
 	// NeedUsage lists objects whose usage decides and was not observed:
 	// observe again with it and compute again. The plan is safe without.
 	NeedUsage []topology.ID
@@ -55,7 +59,8 @@ const (
 	ImmutableFieldChanged  Reason = "ImmutableFieldChanged"
 	PartitionGrowthRefused Reason = "PartitionGrowthRefused"
 	Drifted                Reason = "Drifted"
-	// AwaitingApproval holds changes that would cost messages.
+	// AwaitingApproval holds changes that would cost messages, and steps that a
+	// person has to approve; see Held.Approvable.
 	AwaitingApproval Reason = "AwaitingApproval"
 	// Migrating holds bindings of a queue that is being replaced: the operation
 	// leads them elsewhere meanwhile, and brings them back.
@@ -103,6 +108,8 @@ type Held struct {
 	// Recreates says that the queue is replaced when it is unused, which nobody
 	// has to be told of but the broker: look again.
 	Recreates bool
+	// Approvable says that the step goes on once the owner's Proposal is approved.
+	Approvable bool
 }
 
 // Input is what a plan is computed from.
@@ -115,6 +122,8 @@ type Input struct {
 	// Quiet tells which queues have been empty, unbound and without consumers
 	// for longer than their counts lag. Only of those with Usage.Delayed.
 	Quiet map[topology.ID]bool
+	// ClusterID of the broker cluster: an approval is good for one.
+	ClusterID string
 	// Held lists former owners whose deletions must not go ahead; see HeldOwners.
 	Held map[topology.OwnerKey]bool
 }
@@ -161,14 +170,21 @@ func Compute(in Input) *Plan {
 		records:    map[topology.ID]topology.Entry{},
 		held:       map[topology.ID]Held{},
 		losers:     map[topology.ID][]Held{},
+		proposals:  map[topology.OwnerKey]*Proposal{},
+		unapproved: map[topology.ID]map[topology.OwnerKey]string{},
 	}
 	focus := slices.Clone(in.Focus)
 	slices.SortFunc(focus, topology.ID.Compare)
 	focus = slices.Compact(focus)
 	b.holdWholeClaims(focus)
+	rulings := make([]ruling, len(focus))
+	for i, id := range focus {
+		rulings[i] = ruling{id, decideOwnership(in.World, id)}
+	}
+	b.requireApproval(rulings)
 	ended := map[topology.ID]*ending{}
-	for _, id := range focus {
-		decision := decideOwnership(in.World, id)
+	for _, ruling := range rulings {
+		id, decision := ruling.id, ruling.decision
 		for _, loser := range decision.losers {
 			b.hold(loser)
 		}
@@ -208,6 +224,10 @@ type builder struct {
 	held map[topology.ID]Held
 	// losers of objects that steps need.
 	losers map[topology.ID][]Held
+	// proposals of owners, and the messages of those whose step on an object is
+	// not approved.
+	proposals  map[topology.OwnerKey]*Proposal
+	unapproved map[topology.ID]map[topology.OwnerKey]string
 }
 
 func (b *builder) hold(h Held) {
@@ -265,6 +285,7 @@ func (b *builder) holdWholeClaims(focus []topology.ID) {
 // finish puts everything in an order that does not depend on chance.
 func (b *builder) finish() {
 	p := b.plan
+	b.proposeHeld()
 	for _, entry := range b.records {
 		p.Record = append(p.Record, entry)
 	}

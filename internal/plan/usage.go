@@ -13,7 +13,7 @@ func (b *builder) checkUse(ids []topology.ID, endings map[topology.ID]*ending, a
 	news := false
 	for _, id := range ids {
 		e := endings[id]
-		if e.unfinished || e.presence != topology.Present || e.policy == topology.Delete || e.standing == heldBack ||
+		if e.unfinished || e.unapproved || e.presence != topology.Present || e.policy == topology.Delete || e.standing == heldBack ||
 			id.Kind == topology.KindBinding || id.Kind == topology.KindPolicy {
 			continue
 		}

@@ -15,6 +15,8 @@ type World struct {
 	wanters map[topology.ID][]wanter // sorted by key
 	// mute claims, invalid or suspended, do not say what they want.
 	mute map[topology.OwnerKey]struct{}
+	// gated claims need the approval of a person.
+	gated map[topology.OwnerKey]struct{}
 	// inventory and its reverse.
 	inventory topology.Inventory
 	holdings  map[topology.OwnerKey]map[topology.ID]struct{}
@@ -47,6 +49,7 @@ func NewWorld() *World {
 		claims:    map[topology.OwnerKey]*topology.Claim{},
 		wanters:   map[topology.ID][]wanter{},
 		mute:      map[topology.OwnerKey]struct{}{},
+		gated:     map[topology.OwnerKey]struct{}{},
 		inventory: topology.Inventory{},
 		holdings:  map[topology.OwnerKey]map[topology.ID]struct{}{},
 		underway:  map[topology.ID]struct{}{},
@@ -70,6 +73,9 @@ func (w *World) SetClaim(claim *topology.Claim) {
 	delete(w.absent, key)
 	if claim.Invalid != nil || claim.Suspended {
 		w.mute[key] = struct{}{}
+	}
+	if claim.Policy.Approval == topology.ApprovalRequired {
+		w.gated[key] = struct{}{}
 	}
 	for _, want := range claim.Want {
 		id := want.Resource.ID()
@@ -105,6 +111,7 @@ func (w *World) unindex(key topology.OwnerKey) {
 		return
 	}
 	delete(w.mute, key)
+	delete(w.gated, key)
 	for _, want := range old.Want {
 		id := want.Resource.ID()
 		if old.Invalid == nil && w.isUnderway(id) {

@@ -52,8 +52,20 @@ type Claim struct {
 	// DeadLetters is the queue or topic for dead letters that this claim wants;
 	// zero if none.
 	DeadLetters ID
+	// Approved is the plan that a person has approved; zero if none is.
+	Approved Approved
 	// Warnings are for the owner's status: accepted, but likely a mistake.
 	Warnings []string
+}
+
+// Approved is a person's word that the steps of a plan may be made.
+type Approved struct {
+	// Hash of the plan.
+	Hash string
+	// Generation of the owner that the steps are of, and a digest of each, as far as
+	// they are known: what is left of a plan that is done in part is approved, too.
+	Generation int64
+	Steps      []string
 }
 
 // Want is one broker object of a claim.
@@ -70,6 +82,8 @@ type Policy struct {
 	Adoption        AdoptionPolicy
 	Drift           DriftPolicy
 	PartitionGrowth PartitionGrowth
+	// Approval is empty for None.
+	Approval Approval
 	// Update is about queues only; empty is Refuse.
 	Update UpdatePolicy
 	// AcceptLoss names a change that the owner wants to be made although it
@@ -108,6 +122,12 @@ const (
 	DriftCorrect DriftPolicy = "Correct"
 	DriftReport  DriftPolicy = "Report"
 )
+
+// Approval says whether a person has to approve what cannot be taken back.
+type Approval string
+
+// ApprovalRequired holds replacing, deleting and the end of per-key ordering.
+const ApprovalRequired Approval = "Required"
 
 // UpdatePolicy says what to do about a change that the broker cannot make on a
 // living object.

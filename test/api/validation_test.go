@@ -69,6 +69,8 @@ var createRefusals = []refusal{
 	{"unknown queue type", "VirtualHost", `{defaultQueueType: lazy}`, `supported values: "classic", "quorum", "stream"`},
 	{"unknown deletion policy", "VirtualHost", `{deletionPolicy: Orphan}`, `supported values: "DeleteIfUnused", "Delete", "Retain"`},
 	{"unknown adoption policy", "VirtualHost", `{adoptionPolicy: Maybe}`, `supported values: "IfIdentical", "Always", "Never"`},
+	{"unknown approval", "VirtualHost", `{approval: Maybe}`, `supported values: "None", "Required"`},
+	{"unknown approval of a connection", "KafkaConnection", `{approval: Maybe}`, `supported values: "None", "Required"`},
 	{"unknown drift policy", "VirtualHost", `{driftPolicy: Ignore}`, `supported values: "Correct", "Report"`},
 	{"no negative limits", "VirtualHost", `{limits: {maxQueues: -1}}`, "should be greater than or equal to 0"},
 
@@ -242,7 +244,7 @@ var acceptances = []acceptance{
 	{"a client certificate", "KafkaConnection", `{authentication: {type: TLS}, tls: {clientCertificateSecretRef: {name: a}}, interval: 1m30s}`},
 	{"the smallest", "VirtualHost", `{}`},
 	{"the broker's first virtual host", "VirtualHost", `{name: /}`},
-	{"everything", "VirtualHost", `{name: "/a b/é", description: d, tags: [a, b c], defaultQueueType: quorum, limits: {maxConnections: 0, maxQueues: 100}, deletionPolicy: DeleteIfUnused, adoptionPolicy: Always, driftPolicy: Report, suspend: true}`},
+	{"everything", "VirtualHost", `{name: "/a b/é", description: d, tags: [a, b c], defaultQueueType: quorum, limits: {maxConnections: 0, maxQueues: 100}, deletionPolicy: DeleteIfUnused, adoptionPolicy: Always, driftPolicy: Report, approval: None, suspend: true}`},
 	{"the smallest", "Exchange", `{}`},
 	{"a plugin's type", "Exchange", `{type: x-consistent-hash}`},
 	{"everything", "Exchange", `{virtualHost: /a, name: "or/de rs%+é", durable: false, autoDelete: true, internal: true, alternateExchange: amq.fanout, arguments: {x: 1}, bindings: [{source: amq.topic, routingKeys: ["a.#", ""]}, {source: a, headers: {match: any-with-x, values: {x-a: 1}}, arguments: {b: [1]}}, {source: b}]}`},
@@ -317,7 +319,7 @@ func changes() []change {
 			change{"another namespace", kind, `{connectionRef: {namespace: a}}`, `{connectionRef: {namespace: b}}`, words},
 			change{"namespace, set -> unset", kind, `{connectionRef: {namespace: a}}`, `{connectionRef: {namespace: null}}`, words},
 			change{"namespace, unset -> set", kind, `{}`, `{connectionRef: {namespace: b}}`, words},
-			change{"policies", kind, `{}`, `{deletionPolicy: Delete, adoptionPolicy: Never, driftPolicy: Report, suspend: true}`, ""},
+			change{"policies", kind, `{}`, `{deletionPolicy: Delete, adoptionPolicy: Never, driftPolicy: Report, approval: Required, suspend: true}`, ""},
 		)
 		if kind != "ExchangeBinding" {
 			all = append(all, identityChanges(kind, "name", "a", "b", "name cannot be changed: create a new "+kind)...)
