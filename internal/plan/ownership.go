@@ -100,8 +100,8 @@ func contendersFor(w *World, id topology.ID, entry topology.Entry) []contender {
 	return out
 }
 
-// lostAnEnd tells whether a claim wants a binding, and one of its ends, which
-// another claim has.
+// lostAnEnd tells whether a claim wants a binding, and one of its ends for
+// itself, which another claim has.
 func (w *World) lostAnEnd(c wanter) bool {
 	_, _, lost := w.lostEnd(c)
 	return lost
@@ -113,8 +113,10 @@ func (w *World) lostEnd(c wanter) (end topology.ID, winner topology.OwnerKey, lo
 		return topology.ID{}, topology.OwnerKey{}, false
 	}
 	for _, end := range []topology.ID{binding.SourceID(), binding.DestinationID()} {
-		_, wants := slices.BinarySearchFunc(w.wanters[end], c.key(), wanter.compare)
-		if !wants || len(w.wanters[end]) == 1 && len(w.mute) == 0 {
+		wanters := w.wanters[end]
+		at, wants := slices.BinarySearchFunc(wanters, c.key(), wanter.compare)
+		// What is shared has as many wanters as there are queues, and each would ask.
+		if !wants || wanters[at].want.Shareable || len(wanters) == 1 && len(w.mute) == 0 {
 			continue
 		}
 		for _, loser := range decideOwnership(w, end).losers {
@@ -192,11 +194,12 @@ func sharers(id topology.ID, keeper topology.OwnerKey, contenders []contender) (
 // first.
 func natives(w *World, id topology.ID, entry topology.Entry, contenders []contender) (natives []contender, losers []Held) {
 	for _, c := range contenders {
-		stranger, any := w.strangerTo(c.claim.Owner, entry)
-		if c.incumbent || c.want.Shareable || !any {
+		if c.incumbent || c.want.Shareable {
 			natives = append(natives, c)
-		} else {
+		} else if stranger, any := w.strangerTo(c.claim.Owner, entry); any {
 			losers = append(losers, lost(id, c.claim, stranger))
+		} else {
+			natives = append(natives, c)
 		}
 	}
 	return natives, losers
