@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -154,6 +155,15 @@ func TestForeignThrottle(t *testing.T) {
 	m.topic("listed", []int32{1})
 	list := map[string]string{leaderReplicas: "0:1", followerReplicas: "*"}
 	alterTopic(t, m.admin, m.prefix+"listed", list)
+	// Every broker answers by what it has heard of the change by then.
+	for seen, deadline := 0, time.Now().Add(time.Minute); seen < 20; seen++ {
+		if diff := cmp.Diff(list, m.config("listed")); diff != "" {
+			if seen = -1; time.Now().After(deadline) {
+				t.Fatalf("not set within a minute (-want +got)\n%s", diff)
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 	said = m.finish(&topology.Topic{Name: m.prefix + "listed", ReplicationFactor: 2, Throttle: 5})
 	if diff := cmp.Diff(list, m.config("listed")); diff != "" {
 		t.Errorf("lists that were there before (-want +got)\n%s", diff)
