@@ -12,41 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 )
-
-// objectKind is a kind that declares something on a broker, and the words that
-// people write for it.
-type objectKind struct {
-	resource schema.GroupVersionResource
-	words    []string
-	empty    func() v1alpha1.Object
-}
-
-var objectKinds = []objectKind{
-	{v1alpha1.GroupVersion.WithResource("virtualhosts"), []string{"virtualhost", "virtualhosts", "wvh"}, func() v1alpha1.Object { return &v1alpha1.VirtualHost{} }},
-	{v1alpha1.GroupVersion.WithResource("exchanges"), []string{"exchange", "exchanges", "wex"}, func() v1alpha1.Object { return &v1alpha1.Exchange{} }},
-	{v1alpha1.GroupVersion.WithResource("queues"), []string{"queue", "queues", "wq"}, func() v1alpha1.Object { return &v1alpha1.Queue{} }},
-	{v1alpha1.GroupVersion.WithResource("exchangebindings"), []string{"exchangebinding", "exchangebindings", "wxb"}, func() v1alpha1.Object { return &v1alpha1.ExchangeBinding{} }},
-	{v1alpha1.GroupVersion.WithResource("topics"), []string{"topic", "topics", "wt"}, func() v1alpha1.Object { return &v1alpha1.Topic{} }},
-}
-
-// kindNamed finds a kind by its name, plural or short name, as kubectl does.
-func kindNamed(word string) (objectKind, bool) {
-	word, _, _ = strings.Cut(strings.ToLower(word), ".") // queue.topology.warrener.dev
-	for _, kind := range objectKinds {
-		for _, known := range kind.words {
-			if word == known {
-				return kind, true
-			}
-		}
-	}
-	return objectKind{}, false
-}
 
 type approveFlags struct {
 	answerFlags

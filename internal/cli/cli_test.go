@@ -34,6 +34,11 @@ func newDesk(t *testing.T, objects ...runtime.Object) *desk {
 	kinds := map[schema.GroupVersionResource]string{
 		rabbitMQConnections: "RabbitMQConnectionList", kafkaConnections: "KafkaConnectionList", brokerInventories: "BrokerInventoryList",
 	}
+	resources := map[string]schema.GroupVersionResource{"RabbitMQConnection": rabbitMQConnections, "KafkaConnection": kafkaConnections, "BrokerInventory": brokerInventories}
+	for _, kind := range objectKinds {
+		name := kind.empty().KindName()
+		kinds[kind.resource], resources[name] = name+"List", kind.resource
+	}
 	var raw []runtime.Object
 	for _, object := range objects {
 		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
@@ -53,10 +58,6 @@ func newDesk(t *testing.T, objects ...runtime.Object) *desk {
 	}
 	scheme := runtime.NewScheme()
 	client := fake.NewSimpleDynamicClientWithCustomListKinds(scheme, kinds)
-	resources := map[string]schema.GroupVersionResource{"RabbitMQConnection": rabbitMQConnections, "KafkaConnection": kafkaConnections, "BrokerInventory": brokerInventories}
-	for _, kind := range objectKinds {
-		resources[kind.empty().KindName()] = kind.resource
-	}
 	for _, object := range raw {
 		item := object.(*unstructured.Unstructured)
 		if err := client.Tracker().Create(resources[item.GetKind()], item, item.GetNamespace()); err != nil {
@@ -195,14 +196,41 @@ RabbitMQ orders/shop left 2 objects behind
   ready: "True"
   reason: Succeeded
   version: 4.3.1
+resources: []
+waiting: []
 `, "")
 	none := newDesk(t)
 	none.ends(ExitDone, "status")
 	none.shows("no connections", "", "There are no connections in namespace orders. -A looks at all namespaces.\n")
 	none.ends(ExitDone, "status", "-o", "json")
-	none.shows("no connections, for programs", "{\n  \"connections\": []\n}\n", "")
+	none.shows("no connections, for programs", "{\n  \"connections\": [],\n  \"resources\": [],\n  \"waiting\": []\n}\n", "")
 	none.ends(ExitFailed, "status", "-o", "xml")
 	none.ends(ExitFailed, "status", "everything")
+}
+
+// One screen tells how many resources are as declared, and of each that is not,
+// why.
+func TestStatusOfResources(t *testing.T) {
+	suspended := &v1alpha1.Exchange{ObjectMeta: metav1.ObjectMeta{Namespace: "orders", Name: "old", Generation: 1}, Status: v1alpha1.ObjectStatus{
+		ObservedGeneration: 1, Conditions: condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "suspended"),
+	}}
+	d := newDesk(t, append(platform(), suspended)...)
+	d.ends(ExitDone, "status")
+	golden(t, "status/resources.txt", d.out.String())
+	d.ends(ExitFound, "status", "--exit-code")
+	d.ends(ExitDone, "status", "-o", "yaml")
+	golden(t, "status/resources.yaml", d.out.String())
+
+	// A screen is no place for thousands.
+	var many []runtime.Object
+	for i := range 30 {
+		many = append(many, &v1alpha1.Queue{ObjectMeta: metav1.ObjectMeta{Namespace: "orders", Name: fmt.Sprintf("q%02d", i), Generation: 1}})
+	}
+	d = newDesk(t, many...)
+	d.ends(ExitDone, "status")
+	if out := d.out.String(); strings.Count(out, "Queue orders/q") != mostTold || !strings.Contains(out, "10 more resources are not ready, and so on: -o json lists them all") {
+		t.Errorf("not %d, or not the rest:\n%s", mostTold, out)
+	}
 }
 
 func TestStatusLeftBehind(t *testing.T) {

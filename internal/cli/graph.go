@@ -162,18 +162,9 @@ func (c *cluster) declared(ctx context.Context, namespace string) (*display, err
 	if namespace == metav1.NamespaceAll {
 		out.where = "in the cluster"
 	}
-	for _, resource := range objectResources {
-		list, err := c.client.Resource(resource.name).Namespace(namespace).List(ctx, metav1.ListOptions{})
-		if err != nil {
-			return nil, explain(err, "list", resource.name.Resource)
-		}
-		for i := range list.Items {
-			object := resource.empty()
-			if err := convert(list.Items[i].Object, object); err != nil {
-				return nil, fmt.Errorf("read %s %s/%s: %w", resource.name.Resource, list.Items[i].GetNamespace(), list.Items[i].GetName(), err)
-			}
-			out.objects = append(out.objects, object)
-		}
+	var err error
+	if out.objects, err = c.objects(ctx, namespace); err != nil {
+		return nil, err
 	}
 	return out, c.addConnections(ctx, out)
 }

@@ -7,10 +7,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 )
@@ -37,7 +34,7 @@ func platform() []runtime.Object {
 	ready := func(status metav1.ConditionStatus, reason, message string) v1alpha1.ObjectStatus {
 		return v1alpha1.ObjectStatus{ObservedGeneration: 1, Conditions: condition(status, reason, message)}
 	}
-	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "orders", Name: name} }
+	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "orders", Name: name, Generation: 1} }
 	reached := v1alpha1.ConnectionStatus{ClusterID: "one", Version: "4.0.5"}
 
 	exchange := &v1alpha1.Exchange{ObjectMeta: meta("orders"), Status: ready(metav1.ConditionTrue, "Succeeded", "")}
@@ -60,33 +57,8 @@ func platform() []runtime.Object {
 	return []runtime.Object{rabbit("orders", "a", reached), rabbit("orders", "b", reached), exchange, drifted, dying, held, invalid}
 }
 
-// stocked is a desk in front of a cluster that has these objects.
-func stocked(t *testing.T, objects ...runtime.Object) *desk {
-	t.Helper()
-	kinds := map[schema.GroupVersionResource]string{rabbitMQConnections: "RabbitMQConnectionList", kafkaConnections: "KafkaConnectionList"}
-	resources := map[string]schema.GroupVersionResource{"RabbitMQConnection": rabbitMQConnections, "KafkaConnection": kafkaConnections}
-	for _, resource := range objectResources {
-		kind := resource.empty().KindName()
-		kinds[resource.name], resources[kind] = kind+"List", resource.name
-	}
-	client := fake.NewSimpleDynamicClientWithCustomListKinds(runtime.NewScheme(), kinds)
-	for _, object := range objects {
-		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-		if err != nil {
-			t.Fatal(err)
-		}
-		kind := object.(interface{ KindName() string }).KindName()
-		item := &unstructured.Unstructured{Object: content}
-		item.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-		if err := client.Tracker().Create(resources[kind], item, item.GetNamespace()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return &desk{t: t, client: client}
-}
-
 func TestGraphOfACluster(t *testing.T) {
-	d := stocked(t, platform()...)
+	d := newDesk(t, platform()...)
 	if code := d.run("graph"); code != ExitDone {
 		t.Fatalf("exit code %d: %s", code, d.err.String())
 	}
@@ -94,7 +66,7 @@ func TestGraphOfACluster(t *testing.T) {
 }
 
 func TestGraphIsWrittenInTheFormatOfTheName(t *testing.T) {
-	d := stocked(t, platform()...)
+	d := newDesk(t, platform()...)
 	for name, begin := range map[string]string{"a.html": "<!doctype html>", "b.SVG": "<svg ", "c.mmd": "flowchart", "d.gv": "digraph"} {
 		file := filepath.Join(t.TempDir(), name)
 		if code := d.run("graph", "-o", file); code != ExitDone {
@@ -124,7 +96,7 @@ func TestGraphExplains(t *testing.T) {
 		{[]string{"graph", "-f", "nowhere.yaml"}, "nowhere.yaml"},
 		{[]string{"graph", "-f", broken}, "unknown field"},
 	} {
-		d := stocked(t)
+		d := newDesk(t)
 		code := d.run(test.args...)
 		if broke := test.args[len(test.args)-1] == broken; code != ExitFailed && !broke || !strings.Contains(d.err.String(), test.want) {
 			t.Errorf("%q: exit code %d, stderr %q, want %q", test.args, code, d.err.String(), test.want)

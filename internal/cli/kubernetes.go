@@ -49,17 +49,33 @@ var (
 	brokerInventories   = v1alpha1.GroupVersion.WithResource("brokerinventories")
 )
 
-// objectResources are the kinds that declare something on a broker, in the order
-// of v1alpha1.NewObjects.
-var objectResources = []struct {
-	name  schema.GroupVersionResource
-	empty func() v1alpha1.Object
-}{
-	{v1alpha1.GroupVersion.WithResource("virtualhosts"), func() v1alpha1.Object { return &v1alpha1.VirtualHost{} }},
-	{v1alpha1.GroupVersion.WithResource("exchanges"), func() v1alpha1.Object { return &v1alpha1.Exchange{} }},
-	{v1alpha1.GroupVersion.WithResource("queues"), func() v1alpha1.Object { return &v1alpha1.Queue{} }},
-	{v1alpha1.GroupVersion.WithResource("exchangebindings"), func() v1alpha1.Object { return &v1alpha1.ExchangeBinding{} }},
-	{v1alpha1.GroupVersion.WithResource("topics"), func() v1alpha1.Object { return &v1alpha1.Topic{} }},
+// objectKind is a kind that declares something on a broker, and the words that
+// people write for it.
+type objectKind struct {
+	resource schema.GroupVersionResource
+	words    []string
+	empty    func() v1alpha1.Object
+}
+
+var objectKinds = []objectKind{
+	{v1alpha1.GroupVersion.WithResource("virtualhosts"), []string{"virtualhost", "virtualhosts", "wvh"}, func() v1alpha1.Object { return &v1alpha1.VirtualHost{} }},
+	{v1alpha1.GroupVersion.WithResource("exchanges"), []string{"exchange", "exchanges", "wex"}, func() v1alpha1.Object { return &v1alpha1.Exchange{} }},
+	{v1alpha1.GroupVersion.WithResource("queues"), []string{"queue", "queues", "wq"}, func() v1alpha1.Object { return &v1alpha1.Queue{} }},
+	{v1alpha1.GroupVersion.WithResource("exchangebindings"), []string{"exchangebinding", "exchangebindings", "wxb"}, func() v1alpha1.Object { return &v1alpha1.ExchangeBinding{} }},
+	{v1alpha1.GroupVersion.WithResource("topics"), []string{"topic", "topics", "wt"}, func() v1alpha1.Object { return &v1alpha1.Topic{} }},
+}
+
+// kindNamed finds a kind by its name, plural or short name, as kubectl does.
+func kindNamed(word string) (objectKind, bool) {
+	word, _, _ = strings.Cut(strings.ToLower(word), ".") // queue.topology.warrener.dev
+	for _, kind := range objectKinds {
+		for _, known := range kind.words {
+			if word == known {
+				return kind, true
+			}
+		}
+	}
+	return objectKind{}, false
 }
 
 func resourceOf(kind string) schema.GroupVersionResource {
@@ -88,6 +104,26 @@ func (c *cluster) connections(ctx context.Context, namespace string) ([]v1alpha1
 	slices.SortStableFunc(out, func(x, y v1alpha1.Connection) int {
 		return strings.Compare(x.GetNamespace()+"/"+x.GetName(), y.GetNamespace()+"/"+y.GetName())
 	})
+	return out, nil
+}
+
+// objects lists the custom resources that declare something, of a namespace or
+// of all (""), kind by kind.
+func (c *cluster) objects(ctx context.Context, namespace string) ([]v1alpha1.Object, error) {
+	var out []v1alpha1.Object
+	for _, kind := range objectKinds {
+		list, err := c.client.Resource(kind.resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		if err != nil {
+			return nil, explain(err, "list", kind.resource.Resource)
+		}
+		for i := range list.Items {
+			object := kind.empty()
+			if err := convert(list.Items[i].Object, object); err != nil {
+				return nil, fmt.Errorf("read %s %s/%s: %w", kind.resource.Resource, list.Items[i].GetNamespace(), list.Items[i].GetName(), err)
+			}
+			out = append(out, object)
+		}
+	}
 	return out, nil
 }
 

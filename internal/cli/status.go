@@ -60,8 +60,9 @@ func (a *app) status() *cobra.Command {
 	var f statusFlags
 	command := &cobra.Command{
 		Use:   "status",
-		Short: "Connections: do they work, what do they own, and what waits for a person",
-		Long: "Show the connections of a namespace: do they work, what do they own, and what waits for a person.\n\n" +
+		Short: "Connections and resources: what works, and what waits for a person",
+		Long: "Show the connections of a namespace, and how many of its resources are as declared; then what waits for a\n" +
+			"person, and why: what is not ready, has drifted, holds dead letters, was held back or left behind.\n\n" +
 			"With --left-behind, show what stays on a broker although its custom resource is gone, an object a line.",
 		Example: "  " + a.verb("status -A") + "\n  " + a.verb("status --left-behind -n orders"),
 		Args:    cobra.NoArgs,
@@ -77,7 +78,11 @@ func (a *app) status() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showStatus(c, connections, f)
+			objects, err := c.objects(command.Context(), c.scope(f.all))
+			if err != nil {
+				return err
+			}
+			return a.showStatus(c, connections, objects, f)
 		},
 	}
 	flags := command.Flags()
@@ -97,23 +102,30 @@ func (c *cluster) scope(all bool) string {
 	return c.namespace
 }
 
-func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, f statusFlags) error {
-	reports, waiting := []connectionReport{}, false
+func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, declared []v1alpha1.Object, f statusFlags) error {
+	kinds, troubled := survey(declared)
+	reports, waiting := []connectionReport{}, len(troubled) > 0
 	for _, connection := range connections {
 		reports = append(reports, reportOf(connection))
 		waiting = waiting || reports[len(reports)-1].waits()
 	}
 	switch {
 	case f.output != "":
-		if err := f.output.print(a.Out, map[string]any{"connections": reports}); err != nil {
+		if err := f.output.print(a.Out, map[string]any{"connections": reports, "resources": kinds, "waiting": troubled}); err != nil {
 			return err
 		}
-	case len(reports) == 0 && f.all:
-		fmt.Fprintln(a.Err, "There are no connections.")
-	case len(reports) == 0:
-		fmt.Fprintf(a.Err, "There are no connections in namespace %s. -A looks at all namespaces.\n", c.namespace)
 	default:
-		a.tellStatus(reports, f.all)
+		if len(reports) > 0 {
+			a.tellStatus(reports, kinds, troubled, f.all)
+			break
+		}
+		where := "in the cluster"
+		if !f.all {
+			where = "in namespace " + c.namespace + ". -A looks at all namespaces"
+		}
+		fmt.Fprintf(a.Err, "There are no connections %s.\n", where)
+		tellKinds(a.page(), kinds)
+		tellObjects(a.page(), troubled)
 	}
 	if waiting && f.exitCode {
 		return errFound
@@ -121,7 +133,7 @@ func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, f status
 	return nil
 }
 
-func (a *app) tellStatus(reports []connectionReport, namespaces bool) {
+func (a *app) tellStatus(reports []connectionReport, kinds []kindReport, troubled []objectReport, namespaces bool) {
 	p := a.page()
 	header := []string{"CONNECTION", "READY", "BROKER", "CLUSTER", "OWNED", "PENDING", "LEFT BEHIND", "HELD"}
 	if namespaces {
@@ -146,9 +158,11 @@ func (a *app) tellStatus(reports []connectionReport, namespaces bool) {
 		rows = append(rows, row)
 	}
 	p.table(header, rows)
+	tellKinds(p, kinds)
 	for _, r := range reports {
 		a.tellWaiting(p, r)
 	}
+	tellObjects(p, troubled)
 }
 
 // tellWaiting says of a connection what waits for a person, and what to do.
