@@ -34,7 +34,9 @@ func platform() []runtime.Object {
 	ready := func(status metav1.ConditionStatus, reason, message string) v1alpha1.ObjectStatus {
 		return v1alpha1.ObjectStatus{ObservedGeneration: 1, Conditions: condition(status, reason, message)}
 	}
-	meta := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: "orders", Name: name, Generation: 1} }
+	meta := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: "orders", Name: name, Generation: 1}
+	}
 	reached := v1alpha1.ConnectionStatus{ClusterID: "one", Version: "4.0.5"}
 
 	exchange := &v1alpha1.Exchange{ObjectMeta: meta("orders"), Status: ready(metav1.ConditionTrue, "Succeeded", "")}

@@ -17,6 +17,8 @@ type applying struct {
 	steps    []topology.Step
 	errs     []error
 	validate bool // ask the broker whether it would, and change nothing
+	// creator is sent creations; found by the first.
+	creator requester
 }
 
 // Apply implements topology.Applier. Deletes go first, then creates, then
@@ -128,15 +130,12 @@ func (w *applying) sendCreate(ctx context.Context, jobs []job) ([]answer, error)
 	for _, j := range jobs {
 		request.Topics = append(request.Topics, creation(w.want(j.step)))
 	}
-	on := requester(w.client)
-	if !w.validate {
-		controller, err := w.controller(ctx)
-		if err != nil {
+	if w.creator == nil {
+		if err := w.findCreator(ctx); err != nil {
 			return nil, err
 		}
-		on = controller
 	}
-	response, err := askOn[*kmsg.CreateTopicsResponse](ctx, w.Broker, on, opCreate, request)
+	response, err := askOn[*kmsg.CreateTopicsResponse](ctx, w.Broker, w.creator, opCreate, request)
 	if err != nil {
 		return nil, err
 	}
@@ -147,17 +146,29 @@ func (w *applying) sendCreate(ctx context.Context, jobs []job) ([]answer, error)
 	return byName(jobs, answers), nil
 }
 
-// controller is the broker that creations are for, which is sent each once. The
-// client would send it again when the answer does not come in time, and be told
-// that the topic exists: it would seem to be somebody else's.
-func (b *Broker) controller(ctx context.Context) (requester, error) {
+// findCreator finds the broker that creations are for, the controller, which is
+// sent each once. The client would send it again when the answer does not come in
+// time, and be told that the topic exists: it would seem to be somebody else's. A
+// connection that has died in the meantime is found out, and replaced, by creating
+// nothing first.
+func (w *applying) findCreator(ctx context.Context) error {
+	if w.validate {
+		w.creator = w.client
+		return nil
+	}
 	request := kmsg.NewPtrMetadataRequest()
 	request.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
-	response, err := ask[*kmsg.MetadataResponse](ctx, b, opCreate, request)
+	response, err := ask[*kmsg.MetadataResponse](ctx, w.Broker, opCreate, request)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return b.client.Broker(int(response.ControllerID)), nil
+	nothing := kmsg.NewPtrCreateTopicsRequest()
+	nothing.TimeoutMillis, nothing.ValidateOnly = w.writeTimeout(), true
+	if _, err := askOn[*kmsg.CreateTopicsResponse](ctx, w.Broker, w.node(response.ControllerID), opCreate, nothing); err != nil {
+		return err
+	}
+	w.creator = w.client.Broker(int(response.ControllerID))
+	return nil
 }
 
 func byName(jobs []job, answers map[string]answer) []answer {
