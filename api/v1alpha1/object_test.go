@@ -66,7 +66,7 @@ func TestConnectionKey(t *testing.T) {
 
 func TestDefaultPolicies(t *testing.T) {
 	for _, object := range NewObjects() {
-		want := EffectivePolicies{Deletion: DeleteIfUnused, Adoption: AdoptIfIdentical, Drift: DriftCorrect}
+		want := EffectivePolicies{Deletion: DeleteIfUnused, Adoption: AdoptIfIdentical, Drift: DriftCorrect, Approval: ApprovalNone}
 		if object.KindName() == KindVirtualHost {
 			want.Deletion = Retain
 		}
@@ -74,8 +74,8 @@ func TestDefaultPolicies(t *testing.T) {
 			t.Errorf("%s without policies (-want +got):\n%s", object.KindName(), diff)
 		}
 	}
-	set := &Topic{Spec: TopicSpec{DeletionPolicy: DeleteAlways, Policies: Policies{AdoptionPolicy: AdoptNever, DriftPolicy: DriftReport, Suspend: true}}}
-	if diff := cmp.Diff(EffectivePolicies{Deletion: DeleteAlways, Adoption: AdoptNever, Drift: DriftReport}, set.GetPolicies()); diff != "" {
+	set := &Topic{Spec: TopicSpec{DeletionPolicy: DeleteAlways, Policies: Policies{AdoptionPolicy: AdoptNever, DriftPolicy: DriftReport, Approval: ApprovalRequired, Suspend: true}}}
+	if diff := cmp.Diff(EffectivePolicies{Deletion: DeleteAlways, Adoption: AdoptNever, Drift: DriftReport, Approval: ApprovalRequired}, set.GetPolicies()); diff != "" {
 		t.Errorf("policies that are set (-want +got):\n%s", diff)
 	}
 	if !set.IsSuspended() {
