@@ -117,7 +117,8 @@ func (f *planFlags) rehearse(ctx context.Context, set *manifest.Set) (*rehearsal
 				continue
 			}
 			claim := compile.Claim(item.Object, l.defaults())
-			claim.Policy.Adoption, claim.Settled = topology.AdoptAlways, false
+			// Nobody can approve without a cluster: whoever confirms what apply shows has seen the plan.
+			claim.Policy.Adoption, claim.Policy.Approval, claim.Settled = topology.AdoptAlways, "", false
 			claim.Invalid = cmp.Or(claim.Invalid, notAdmitted(set.Connections()[l.key], item.Object))
 			p.cluster.SetClaim(&claim)
 			p.owners = append(p.owners, claim.Owner.OwnerKey)

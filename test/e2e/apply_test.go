@@ -35,6 +35,7 @@ func (d desk) queueOf(t *testing.T, kind v1alpha1.QueueType, update v1alpha1.Upd
 	q := queue("work", "shop", kind)
 	q.Spec.Bindings = []v1alpha1.BindingSource{{Source: "orders", RoutingKeys: []string{"k"}}}
 	q.Spec.UpdatePolicy = update
+	q.Spec.Approval = v1alpha1.ApprovalRequired // which the confirmation of apply stands for
 	if update == v1alpha1.UpdateMigrate {
 		q.Spec.Migration = &v1alpha1.QueueMigration{DefaultExchangePublishers: v1alpha1.DefaultExchangeNone}
 	}
