@@ -67,17 +67,28 @@ func TestRetryTimeline(t *testing.T) {
 		for _, q := range queues {
 			t.Run(q.Name, func(t *testing.T) {
 				t.Parallel()
-				drawn.add(timelineOf(t, s, q))
+				// Lateness is a matter of the machine, too: three times in a row it is not.
+				for try := 1; ; try++ {
+					measured, tooLate := timelineOf(t, s, q, try)
+					if len(tooLate) == 0 || t.Failed() {
+						drawn.add(measured)
+						return
+					}
+					t.Logf("try %d: %s", try, strings.Join(tooLate, "; "))
+					if try == 3 {
+						t.Fatal("too late three times")
+					}
+				}
 			})
 		}
 	})
 }
 
 // timelineOf sends a queue a poison message, and one that succeeds at attempt 3.
-func timelineOf(t *testing.T, s *scene, q *v1alpha1.Queue) timeline {
+func timelineOf(t *testing.T, s *scene, q *v1alpha1.Queue, try int) (drawn timeline, tooLate []string) {
 	t.Helper()
 	retry, key := compile.RetryOf(q), "created."+q.Name
-	control := newControl(t, s, q)
+	control := newControl(t, s, q, try)
 	book, dead := newDiary(), newDiary()
 	publisher := amqpChannel(t, s.broker, s.virtualHost)
 	settle := func(d amqp.Delivery, n int) error {
@@ -101,7 +112,7 @@ func timelineOf(t *testing.T, s *scene, q *v1alpha1.Queue) timeline {
 	stop()
 	stopDead()
 
-	drawn := timeline{RabbitMQ: s.broker.Version, Type: string(q.Spec.Type), Strategy: string(retry.Strategy)}
+	drawn = timeline{RabbitMQ: s.broker.Version, Type: string(q.Spec.Type), Strategy: string(retry.Strategy)}
 	attempts := book.of("poison")
 	if len(attempts) != retry.MaxRetries+1 {
 		t.Fatalf("the poison message was delivered %d times, and %d retries are declared", len(attempts), retry.MaxRetries)
@@ -110,10 +121,13 @@ func timelineOf(t *testing.T, s *scene, q *v1alpha1.Queue) timeline {
 		point := timelinePoint{Attempt: i + 1, RoutingKey: attempt.RoutingKey, At: millis(attempt.at.Sub(attempts[0].at))}
 		if i > 0 {
 			lateness := attempt.at.Sub(attempts[i-1].at) - retry.Steps[i-1].Delay
-			allowed := late + 2*max(control.worst(), 0) // on the way through the tiers a message passes twice as many queues
+			allowed := late + max(control.lateness(i), 0)
 			point.Late, point.Control = millis(lateness), millis(control.lateness(i))
-			if lateness < -early || lateness > allowed {
-				t.Errorf("attempt %d came %s after its due time; from %s to %s are allowed", i+1, lateness, -early, allowed)
+			if lateness < -early {
+				t.Errorf("attempt %d came %s before its due time", i+1, -lateness)
+			}
+			if lateness > allowed {
+				tooLate = append(tooLate, fmt.Sprintf("attempt %d came %s after its due time, and %s are allowed", i+1, lateness, allowed))
 			}
 			t.Logf("attempt %d: %.1f ms late, control %.1f ms", i+1, point.Late, point.Control)
 		}
@@ -127,12 +141,12 @@ func timelineOf(t *testing.T, s *scene, q *v1alpha1.Queue) timeline {
 		t.Fatalf("%d deliveries of %d messages in %s, and only the poison message was to be there, once", n, messages, retry.DeadQueue)
 	}
 	last := dead.of("poison")[0].at.Sub(attempts[len(attempts)-1].at)
-	if last > late+2*control.worst() {
-		t.Errorf("dead %s after the last attempt", last)
+	if last > late+control.worst() {
+		tooLate = append(tooLate, fmt.Sprintf("dead %s after the last attempt", last))
 	}
 	drawn.DeadAt = millis(dead.of("poison")[0].at.Sub(attempts[0].at))
 	s.empty(t, q.Name)
-	return drawn
+	return drawn, tooLate
 }
 
 // fails does what a consumer does under a strategy with a message that it could
@@ -189,9 +203,9 @@ type control struct {
 	due     map[int]time.Time
 }
 
-func newControl(t *testing.T, s *scene, q *v1alpha1.Queue) *control {
+func newControl(t *testing.T, s *scene, q *v1alpha1.Queue, try int) *control {
 	t.Helper()
-	c := &control{channel: amqpChannel(t, s.broker, s.virtualHost), prefix: "control-" + q.Name, out: newDiary(), due: map[int]time.Time{}}
+	c := &control{channel: amqpChannel(t, s.broker, s.virtualHost), prefix: fmt.Sprintf("control-%d-%s", try, q.Name), out: newDiary(), due: map[int]time.Time{}}
 	s.declareQueue(c.prefix, q.Spec.Type, nil)
 	for _, step := range compile.RetryOf(q).Steps {
 		s.declareQueue(c.waiting(step.Delay), q.Spec.Type, map[string]any{
