@@ -7,6 +7,7 @@
 //
 //	what lives between passes        cluster.go
 //	the steps of one pass            pass.go
+//	what is read, and planned        draft.go
 //	a drift check, in slices         sweep.go
 //	waves, write-ahead, read-back    execute.go
 //	when a failed object is retried  ledger.go
