@@ -105,7 +105,7 @@ func (b *budget) folded(r Report) string {
 				body.WriteString(line)
 			}
 		}
-		for _, item := range cluster.Items {
+		for _, item := range folded(cluster.Items) {
 			lines := item.diff(owner)
 			if rest > 0 || !b.take(lines, spare*len(r.Clusters)) {
 				rest++

@@ -33,7 +33,7 @@ func Text(w io.Writer, r Report, paint Painter) {
 			fmt.Fprintf(w, "warning: %s\n", warning)
 		}
 		owner := ""
-		for _, item := range cluster.Items {
+		for _, item := range folded(cluster.Items) {
 			if first := item.owner(); first != owner {
 				owner = first
 				fmt.Fprintf(w, "\n%s\n", owner)
