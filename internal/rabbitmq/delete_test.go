@@ -289,7 +289,7 @@ func TestUsage(t *testing.T) {
 		var got map[topology.ID]topology.Usage
 		eventually(t, "totals of the quorum queue", quorumDelay, func() bool {
 			got = observe(t, b, topology.Selection{Usage: asked}).Usage
-			return got[ids["quorum"]].Messages == 2
+			return got[ids["quorum"]].Messages == 2 && got[ids["quorum"]].Consumers == 2 // told by different processes
 		})
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("usage (-want +got):\n%s", diff)
