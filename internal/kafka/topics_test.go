@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -219,9 +220,14 @@ func TestInternalTopicsAreSeenOnly(t *testing.T) {
 	}
 	admin := shared.Admin(t)
 	t.Cleanup(func() { _, _ = admin.DeleteTopic(context.Background(), name) })
-	snapshot := observe(t, b, topology.Selection{All: true})
-	if _, presence := snapshot.Look(topology.TopicID(name)); presence != topology.Present {
-		t.Errorf("an internal topic is %v in a full snapshot, want present", presence)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) { // until the broker has heard of it
+		_, presence := observe(t, b, topology.Selection{All: true}).Look(topology.TopicID(name))
+		if presence == topology.Present {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("an internal topic is %v in a full snapshot, want present", presence)
+		}
 	}
 	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: topology.TopicID(name)}})[0]
 	(&failure{Class: topology.ClassRejected, Words: []string{"internal"}}).check(t, "an internal topic is never deleted", outcome.Err)
