@@ -366,7 +366,10 @@ func (x *execution) neverMade() []topology.ID {
 		if _, booked := x.cluster.world.Entry(step.ID); !booked || step.Verb != topology.VerbCreate || step.Drift {
 			continue
 		}
-		if err, tried := sent[step.ID]; !tried && x.fresh[step.ID] || tried && definite(err) {
+		err, tried := sent[step.ID]
+		// One that was on the books before and exists is one that did not show: it is ours.
+		ours := !x.fresh[step.ID] && topology.ClassOf(err) == topology.ClassExists
+		if !tried && x.fresh[step.ID] || tried && definite(err) && !ours {
 			out = append(out, step.ID)
 		}
 	}

@@ -240,3 +240,30 @@ func TestReloadKeepsWhatWasWitnessed(t *testing.T) {
 	s.edits()
 	check(t, "deletionPolicy: Delete was seen, and a store that was away does not change that", []string{"queue shop/r"}, s.broker.names())
 }
+
+// What was made a moment ago may not show yet. Edited meanwhile, it is still ours,
+// and what it was made with and is declared no longer is unset.
+func TestEditedBeforeItShows(t *testing.T) {
+	s := newStage(t)
+	with, without := topic("t", "retention.ms", "1"), topic("t")
+	s.broker.faults[with.ID()] = []fault{slow}
+	s.set(cr("shop/t", wants(with)))
+	s.broker.hidden[with.ID()] = 0
+	s.edits()
+	s.broker.hidden[with.ID()] = 1 // for one more read
+	s.broker.faults[with.ID()] = []fault{refuse(topology.ClassExists, "it exists")}
+	s.set(cr("shop/t", generation(2), wants(without)))
+	s.edits()
+	entry, owned := s.cluster.world.Entry(with.ID())
+	if !owned {
+		t.Fatal("it is not ours any more")
+	}
+	check(t, "what it was made with is remembered", []string{"config.retention.ms"}, entry.Fields)
+	s.wait(time.Hour)
+	s.edits()
+	s.sweep()
+	live, _ := s.broker.live[with.ID()].(*topology.Topic)
+	if live == nil || len(live.Config) > 0 {
+		t.Errorf("on the broker: %+v", live)
+	}
+}

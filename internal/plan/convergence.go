@@ -38,7 +38,7 @@ func (b *builder) converge(id topology.ID, d decision) {
 		if !b.mayCreatePolicy(id, d, resource) {
 			return
 		}
-		b.record(id, d)
+		b.recordAnew(id, d)
 		b.steps[id] = &topology.Step{
 			Verb: topology.VerbCreate, ID: id, Want: resource,
 			Owners: d.owners, Connection: d.winner.Connection,
@@ -241,6 +241,15 @@ func (b *builder) drifted(id topology.ID, d decision, changes []topology.Change)
 // not already.
 func (b *builder) record(id topology.ID, d decision) {
 	b.recordEntry(id, d, declaredFields(d.want.Resource))
+}
+
+// recordAnew is record for an object that is not there. One that was made a moment
+// ago may only not show yet: the fields that it was made with are remembered until
+// a later plan finds them unset.
+func (b *builder) recordAnew(id topology.ID, d decision) {
+	fields := slices.Concat(declaredFields(d.want.Resource), d.entry.Fields)
+	slices.Sort(fields)
+	b.recordEntry(id, d, slices.Compact(fields))
 }
 
 // recordReleasing is record for an update: fields that it has yet to unset are
