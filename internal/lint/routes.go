@@ -3,9 +3,9 @@ package lint
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/internal/trace"
 )
 
 // entry is the path of an entry of a list.
@@ -129,7 +129,7 @@ func (l letter) matches(exchangeType string, b *topology.Binding) answer {
 			return yes
 		}
 		if l.keyKnown {
-			return is(matchTopic(b.RoutingKey, l.key))
+			return is(trace.MatchTopic(b.RoutingKey, l.key))
 		}
 	case "headers":
 		return l.matchesHeaders(b.Arguments)
@@ -161,26 +161,4 @@ func (l letter) matchesHeaders(args topology.Arguments) answer {
 		}
 	}
 	return maybe
-}
-
-// matchTopic is the matching of topic exchanges: * is one word, # any number.
-func matchTopic(pattern, key string) bool {
-	var words []string
-	if key != "" {
-		words = strings.Split(key, ".")
-	}
-	return matchWords(strings.Split(pattern, "."), words)
-}
-
-func matchWords(pattern, words []string) bool {
-	if len(pattern) == 0 {
-		return len(words) == 0
-	}
-	if pattern[0] == "#" {
-		return matchWords(pattern[1:], words) || len(words) > 0 && matchWords(pattern, words[1:])
-	}
-	if len(pattern) == 1 && pattern[0] == "" && len(words) == 0 {
-		return true // the empty pattern takes the empty key
-	}
-	return len(words) > 0 && (pattern[0] == "*" || pattern[0] == words[0]) && matchWords(pattern[1:], words[1:])
 }

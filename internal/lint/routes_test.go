@@ -3,6 +3,8 @@ package lint
 import (
 	"strings"
 	"testing"
+
+	"github.com/warrener-dev/warrener/internal/trace"
 )
 
 func TestMatchTopic(t *testing.T) {
@@ -14,7 +16,7 @@ func TestMatchTopic(t *testing.T) {
 		{"a.#", "a", true}, {"a.#", "a.b.c", true}, {"#", "", true}, {"#.#", "", true}, {"*", "", false}, {"", "", true},
 		{"#.z", "a.b.z", true}, {"#.z", "z", true}, {"a.#.z", "a.z", true}, {"*.*", "a.", true}, {"*", "a.", false}, {"a.b", "a", false},
 	} {
-		if got := matchTopic(c.pattern, c.key); got != c.want {
+		if got := trace.MatchTopic(c.pattern, c.key); got != c.want {
 			t.Errorf("%q takes %q: %t", c.pattern, c.key, got)
 		}
 	}

@@ -2,6 +2,9 @@ package trace
 
 import "strings"
 
+// MatchTopic tells whether the pattern of a topic exchange takes a routing key.
+func MatchTopic(pattern, key string) bool { return matchWords(words(pattern), words(key)) }
+
 // words splits a key at its dots. The empty key has no words; `a.` has two, the
 // second of them empty.
 func words(key string) []string {
