@@ -182,14 +182,10 @@ func (c *cluster) addConnections(ctx context.Context, out *display) error {
 			return err
 		}
 		for _, connection := range connections {
-			out.connections[keyOf(connection)] = connection
+			out.connections[connectionKey(connection)] = connection
 		}
 	}
 	return nil
-}
-
-func keyOf(c v1alpha1.Connection) topology.ConnectionKey {
-	return topology.ConnectionKey{Kind: c.KindName(), Namespace: c.GetNamespace(), Name: c.GetName()}
 }
 
 // sources compiles everything.
@@ -243,7 +239,7 @@ func clusterOf(connection v1alpha1.Connection) string {
 	case *v1alpha1.KafkaConnection:
 		return strings.Join(slices.Sorted(slices.Values(c.Spec.BootstrapServers)), ",")
 	}
-	return keyOf(connection).String()
+	return connectionKey(connection).String()
 }
 
 // stateOf is what the status says, and what is wrong with the spec.
