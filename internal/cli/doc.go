@@ -6,7 +6,7 @@
 // controller's alone.
 //
 // Files: root.go (the command, flags and exit codes), a file for each verb,
-// kubernetes.go (what is read and written), print.go (tables, colour, JSON and
+// kubernetes.go (what is read and written), manifests.go (files), print.go (tables, colour, JSON and
 // YAML), ask.go (confirmation), dial.go (connections to brokers), rehearsal.go
 // (manifests on brokers), overlay.go and dry_run.go (the same over a cluster),
 // execution.go (a plan carried out), memory.go (books that end with the command).

@@ -43,9 +43,7 @@ func (a *app) graph() *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error { return a.drawGraph(command.Context(), f) },
 	}
 	flags := command.Flags()
-	flags.StringSliceVarP(&f.source.Files, "filename", "f", nil, "files and folders with manifests; - is standard input")
-	flags.BoolVarP(&f.source.Recursive, "recursive", "R", false, "take the folders in a folder, too")
-	flags.StringVarP(&f.source.Kustomization, "kustomize", "k", "", "the folder of a kustomization")
+	addSource(flags, &f.source)
 	flags.BoolVarP(&f.all, "all-namespaces", "A", false, "draw all namespaces of the cluster in one picture")
 	flags.BoolVar(&f.unfold, "unfold", false, "show retries and dead letters; in a page they can be folded again")
 	flags.VarP(&f.output, "output", "o", "html, svg, mermaid or dot; or a file to write, whose name ends in .html, .svg, .mmd or .dot")
@@ -137,17 +135,11 @@ func (a *app) declared(ctx context.Context, f graphFlags) (*display, error) {
 
 // inManifests reads files. What cannot be read is said, and the rest is drawn.
 func (a *app) inManifests(ctx context.Context, source manifest.Source) (*display, error) {
-	source.Stdin = a.In
-	if namespace := a.flags.Namespace; namespace != nil {
-		source.Namespace = *namespace
-	}
-	set, err := manifest.Load(ctx, source)
+	set, err := a.readManifests(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	for _, problem := range set.Problems {
-		fmt.Fprintln(a.Err, problem)
-	}
+	a.tellProblems(set)
 	out := &display{connections: set.Connections(), where: "in these manifests"}
 	for _, item := range set.Objects() {
 		out.objects = append(out.objects, item.Object)

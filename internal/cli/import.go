@@ -136,14 +136,6 @@ func (a *app) importFiles(f *importFlags) ([]*importer.Source, error) {
 	return importer.Resources([]byte(strings.Join(resources, "\n---\n")), a.namespace())
 }
 
-// namespace that was asked for; "" if none was.
-func (a *app) namespace() string {
-	if a.flags.Namespace == nil {
-		return ""
-	}
-	return *a.flags.Namespace
-}
-
 func (a *app) read(path string) ([]byte, error) {
 	if path == "-" {
 		return io.ReadAll(a.In)

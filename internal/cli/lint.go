@@ -45,9 +45,7 @@ func (a *app) lint() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringSliceVarP(&f.source.Files, "filename", "f", nil, "files and folders with manifests; - is standard input")
-	flags.BoolVarP(&f.source.Recursive, "recursive", "R", false, "take the folders in a folder, too")
-	flags.StringVarP(&f.source.Kustomization, "kustomize", "k", "", "the folder of a kustomization")
+	addSource(flags, &f.source)
 	flags.StringVar(&f.options.RabbitMQVersion, "rabbitmq-version", "", "the RabbitMQ that is used, such as 4.0; the newest unless given")
 	flags.StringSliceVar(&f.options.Without, "without", nil, "ids of rules that are left out")
 	flags.StringVar(&f.failOn, "fail-on", string(lint.Warning), "end with 2 if there is something as bad as this, or worse: error, warning, note or never")
@@ -66,11 +64,7 @@ func (a *app) runLint(command *cobra.Command, f lintFlags) error {
 	if !isVersion(f.options.RabbitMQVersion) {
 		return fmt.Errorf("--rabbitmq-version %s: write a version such as 4.0", f.options.RabbitMQVersion)
 	}
-	f.source.Stdin = a.In
-	if a.flags.Namespace != nil {
-		f.source.Namespace = *a.flags.Namespace
-	}
-	set, err := manifest.Load(command.Context(), f.source)
+	set, err := a.readManifests(command.Context(), f.source)
 	if err != nil {
 		return err
 	}

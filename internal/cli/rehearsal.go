@@ -29,9 +29,7 @@ type planFlags struct {
 }
 
 func (f *planFlags) add(flags *pflag.FlagSet, timeout time.Duration) {
-	flags.StringSliceVarP(&f.source.Files, "filename", "f", nil, "files and folders with manifests; - is standard input")
-	flags.BoolVarP(&f.source.Recursive, "recursive", "R", false, "take the folders in a folder, too")
-	flags.StringVarP(&f.source.Kustomization, "kustomize", "k", "", "the folder of a kustomization")
+	addSource(flags, &f.source)
 	flags.DurationVar(&f.timeout, "timeout", timeout, "how long it may take")
 	f.brokers.add(flags)
 }
@@ -66,17 +64,11 @@ func (r *rehearsal) close() {
 // load reads the manifests. What is wrong with one of them is told, and nothing
 // is planned: half of what is meant is another thing.
 func (a *app) load(ctx context.Context, source manifest.Source) (*manifest.Set, error) {
-	source.Stdin = a.In
-	if namespace := a.flags.Namespace; source.Namespace == "" && namespace != nil {
-		source.Namespace = *namespace
-	}
-	set, err := manifest.Load(ctx, source)
+	set, err := a.readManifests(ctx, source)
 	if err != nil {
 		return nil, err
 	}
-	for _, problem := range set.Problems {
-		fmt.Fprintln(a.Err, problem)
-	}
+	a.tellProblems(set)
 	if n := len(set.Problems); n > 0 {
 		return nil, fmt.Errorf("%s in the manifests: nothing was done", several(n, "problem"))
 	}

@@ -62,9 +62,7 @@ func (a *app) trace() *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringSliceVarP(&f.source.Files, "filename", "f", nil, "files and folders with manifests; - is standard input")
-	flags.BoolVarP(&f.source.Recursive, "recursive", "R", false, "take the folders in a folder, too")
-	flags.StringVarP(&f.source.Kustomization, "kustomize", "k", "", "the folder of a kustomization")
+	addSource(flags, &f.source)
 	f.brokers.add(flags)
 	flags.BoolVar(&f.live, "live", false, "read the broker that the connection among the manifests leads to")
 	flags.StringVar(&f.connection, "connection", "", "the connection, NAME or NAMESPACE/NAME, where the manifests have several")

@@ -10,7 +10,6 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
-	"github.com/warrener-dev/warrener/internal/manifest"
 	"github.com/warrener-dev/warrener/internal/topology"
 	"github.com/warrener-dev/warrener/internal/trace"
 )
@@ -64,24 +63,16 @@ func (a *app) declaredFor(ctx context.Context, f traceFlags, kind string) (*decl
 		}
 		return d, nil
 	}
-	f.source.Stdin = a.In
-	if a.flags.Namespace != nil {
-		f.source.Namespace = *a.flags.Namespace
-	}
-	set, err := manifest.Load(ctx, f.source)
+	set, err := a.readManifests(ctx, f.source)
 	if err != nil {
 		return nil, err
 	}
 	for _, problem := range set.Problems {
 		fmt.Fprintf(a.Err, "%s: %s\n", a.program, problem)
 	}
+	d.keeper = setKeeper(set)
 	for _, item := range set.Items {
-		switch {
-		case item.Secret != nil:
-			d.keeper.secrets = append(d.keeper.secrets, item.Secret)
-		case item.ConfigMap != nil:
-			d.keeper.configMaps = append(d.keeper.configMaps, item.ConfigMap)
-		case item.Connection != nil && item.Connection.KindName() == kind:
+		if item.Connection != nil && item.Connection.KindName() == kind {
 			d.connections = append(d.connections, item.Connection)
 		}
 	}
