@@ -65,7 +65,7 @@ func staying(changed map[topology.OwnerKey]*departure) map[topology.OwnerKey]*de
 // takeIn turns what changed into claims.
 func (r *Registry) takeIn(ctx context.Context, s *session, c v1alpha1.Connection, cluster *engine.Cluster, changed map[topology.OwnerKey]*departure) error {
 	for owner, end := range changed {
-		object := newObject(owner.Kind)
+		object := v1alpha1.NewObject(owner.Kind)
 		err := r.client.Get(ctx, client.ObjectKey{Namespace: owner.Namespace, Name: owner.Name}, object)
 		if client.IgnoreNotFound(err) != nil {
 			return err

@@ -83,7 +83,7 @@ func (r *Registry) cluster(broker v1alpha1.BrokerType, id string) *engine.Cluste
 
 // cached returns an object from the cache, or nil.
 func (r *Registry) cached(key topology.OwnerKey) v1alpha1.Object {
-	object := newObject(key.Kind)
+	object := v1alpha1.NewObject(key.Kind)
 	if object == nil || r.client.Get(context.Background(), client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object) != nil {
 		return nil
 	}
@@ -92,7 +92,7 @@ func (r *Registry) cached(key topology.OwnerKey) v1alpha1.Object {
 
 // connection returns a connection from the cache, or nil if there is none.
 func (r *Registry) connection(ctx context.Context, key topology.ConnectionKey) (v1alpha1.Connection, error) {
-	c := newConnection(key.Kind)
+	c := v1alpha1.NewConnection(key.Kind)
 	if err := r.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, c); err != nil {
 		return nil, client.IgnoreNotFound(err)
 	}

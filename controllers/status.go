@@ -138,7 +138,7 @@ func (w *statusWriter) work(ctx context.Context) {
 // write publishes the contract and patches the status, unless it says so already.
 func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	key := v.Owner.OwnerKey
-	object := newObject(key.Kind)
+	object := v1alpha1.NewObject(key.Kind)
 	if err := w.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
 		if apierrors.IsNotFound(err) {
 			w.forget(key)
@@ -222,24 +222,4 @@ func version(object client.Object) uint64 {
 		return 0 // never newer than the cache
 	}
 	return n
-}
-
-// newObject makes an empty object of a kind.
-func newObject(kind string) v1alpha1.Object {
-	for _, object := range v1alpha1.NewObjects() {
-		if object.KindName() == kind {
-			return object
-		}
-	}
-	return nil
-}
-
-// newConnection makes an empty connection of a kind.
-func newConnection(kind string) v1alpha1.Connection {
-	for _, connection := range v1alpha1.NewConnections() {
-		if connection.KindName() == kind {
-			return connection
-		}
-	}
-	return nil
 }

@@ -73,6 +73,16 @@ func NewConnections() []Connection {
 	return []Connection{&RabbitMQConnection{}, &KafkaConnection{}}
 }
 
+// NewConnection returns an empty object of a kind; nil if no kind of Connection is called so.
+func NewConnection(kind string) Connection {
+	for _, connection := range NewConnections() {
+		if connection.KindName() == kind {
+			return connection
+		}
+	}
+	return nil
+}
+
 // NewConnectionLists returns one empty list of every kind of Connection, in the order of NewConnections.
 func NewConnectionLists() []ConnectionList {
 	return []ConnectionList{&RabbitMQConnectionList{}, &KafkaConnectionList{}}

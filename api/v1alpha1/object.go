@@ -88,6 +88,16 @@ func NewObjects() []Object {
 	return []Object{&VirtualHost{}, &Exchange{}, &Queue{}, &ExchangeBinding{}, &Topic{}}
 }
 
+// NewObject returns an empty object of a kind; nil if no kind of Object is called so.
+func NewObject(kind string) Object {
+	for _, object := range NewObjects() {
+		if object.KindName() == kind {
+			return object
+		}
+	}
+	return nil
+}
+
 // NewObjectLists returns one empty list of every kind of Object, in the order of NewObjects.
 func NewObjectLists() []ObjectList {
 	return []ObjectList{&VirtualHostList{}, &ExchangeList{}, &QueueList{}, &ExchangeBindingList{}, &TopicList{}}

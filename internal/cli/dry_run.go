@@ -25,7 +25,7 @@ func (w *worldView) dryRun(ctx context.Context, item *manifest.Item, into any) e
 	if err != nil {
 		return fmt.Errorf("%s: %s: %w", item.Position, item, err)
 	}
-	resource := w.cluster.client.Resource(objectResource(item.Kind())).Namespace(content.GetNamespace())
+	resource := w.cluster.client.Resource(resourceOf(item.Kind())).Namespace(content.GetNamespace())
 	dry := []string{metav1.DryRunAll}
 	existing, err := resource.Get(ctx, content.GetName(), metav1.GetOptions{})
 	var result *unstructured.Unstructured

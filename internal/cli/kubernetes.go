@@ -78,9 +78,15 @@ func kindNamed(word string) (objectKind, bool) {
 	return objectKind{}, false
 }
 
+// resourceOf is the plural of a kind of ours, as the API server knows it.
 func resourceOf(kind string) schema.GroupVersionResource {
 	if kind == v1alpha1.KindKafkaConnection {
 		return kafkaConnections
+	}
+	for _, object := range objectKinds {
+		if object.empty().KindName() == kind {
+			return object.resource
+		}
 	}
 	return rabbitMQConnections
 }
@@ -112,17 +118,28 @@ func (c *cluster) connections(ctx context.Context, namespace string) ([]v1alpha1
 func (c *cluster) objects(ctx context.Context, namespace string) ([]v1alpha1.Object, error) {
 	var out []v1alpha1.Object
 	for _, kind := range objectKinds {
-		list, err := c.client.Resource(kind.resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		some, err := c.list(ctx, kind, namespace)
 		if err != nil {
-			return nil, explain(err, "list", kind.resource.Resource)
+			return nil, err
 		}
-		for i := range list.Items {
-			object := kind.empty()
-			if err := convert(list.Items[i].Object, object); err != nil {
-				return nil, fmt.Errorf("read %s %s/%s: %w", kind.resource.Resource, list.Items[i].GetNamespace(), list.Items[i].GetName(), err)
-			}
-			out = append(out, object)
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+// list is objects for one kind.
+func (c *cluster) list(ctx context.Context, kind objectKind, namespace string) ([]v1alpha1.Object, error) {
+	list, err := c.client.Resource(kind.resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, explain(err, "list", kind.resource.Resource)
+	}
+	var out []v1alpha1.Object
+	for _, item := range list.Items {
+		object := kind.empty()
+		if err := convert(item.Object, object); err != nil {
+			return nil, fmt.Errorf("read %s %s/%s: %w", kind.resource.Resource, item.GetNamespace(), item.GetName(), err)
 		}
+		out = append(out, object)
 	}
 	return out, nil
 }

@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
@@ -86,8 +85,8 @@ func ownerKey(o v1alpha1.Object) topology.OwnerKey {
 
 // read lists what the cluster has.
 func (w *worldView) read(ctx context.Context) error {
-	for _, kind := range v1alpha1.NewObjects() {
-		if err := w.readKind(ctx, kind.KindName()); err != nil {
+	for _, kind := range objectKinds {
+		if err := w.readKind(ctx, kind); err != nil {
 			return err
 		}
 	}
@@ -110,64 +109,26 @@ func (w *worldView) read(ctx context.Context) error {
 
 // readKind lists one kind in all namespaces, or where that is not permitted in
 // those of the manifests.
-func (w *worldView) readKind(ctx context.Context, kind string) error {
-	resource := objectResource(kind)
-	list, err := w.cluster.client.Resource(resource).List(ctx, metav1.ListOptions{})
-	if err == nil {
-		for _, item := range list.Items {
-			if err := w.note(kind, item.Object); err != nil {
-				return err
+func (w *worldView) readKind(ctx context.Context, kind objectKind) error {
+	namespaces := []string{metav1.NamespaceAll}
+	for i := 0; i < len(namespaces); i++ {
+		objects, err := w.cluster.list(ctx, kind, namespaces[i])
+		if i == 0 && apierrors.IsForbidden(errors.Unwrap(err)) {
+			const note = "you may not list all namespaces: conflicts with resources in others are not seen"
+			if !slices.Contains(w.notes, note) {
+				w.notes = append(w.notes, note)
 			}
+			namespaces = append(namespaces, w.ofManifests()...)
+			continue
 		}
-		return nil
-	}
-	if !apierrors.IsForbidden(err) {
-		return explain(err, "list", resource.Resource)
-	}
-	const note = "you may not list all namespaces: conflicts with resources in others are not seen"
-	if !slices.Contains(w.notes, note) {
-		w.notes = append(w.notes, note)
-	}
-	for _, namespace := range w.ofManifests() {
-		list, err := w.cluster.client.Resource(resource).Namespace(namespace).List(ctx, metav1.ListOptions{})
 		if err != nil {
-			return explain(err, "list", resource.Resource)
+			return err
 		}
-		for _, item := range list.Items {
-			if err := w.note(kind, item.Object); err != nil {
-				return err
-			}
+		for _, object := range objects {
+			w.live[ownerKey(object)] = object
 		}
 	}
 	return nil
-}
-
-func (w *worldView) note(kind string, content map[string]any) error {
-	object := newObject(kind)
-	if err := convert(content, object); err != nil {
-		return fmt.Errorf("read %s: %w", kind, err)
-	}
-	w.live[ownerKey(object)] = object
-	return nil
-}
-
-func newObject(kind string) v1alpha1.Object {
-	for _, object := range v1alpha1.NewObjects() {
-		if object.KindName() == kind {
-			return object
-		}
-	}
-	return nil
-}
-
-// objectResource is the plural of a kind, as the API server knows it.
-func objectResource(kind string) schema.GroupVersionResource {
-	plural := map[string]string{
-		v1alpha1.KindVirtualHost: "virtualhosts", v1alpha1.KindExchange: "exchanges", v1alpha1.KindQueue: "queues",
-		v1alpha1.KindExchangeBinding: "exchangebindings", v1alpha1.KindTopic: "topics",
-		v1alpha1.KindRabbitMQConnection: "rabbitmqconnections", v1alpha1.KindKafkaConnection: "kafkaconnections",
-	}
-	return v1alpha1.GroupVersion.WithResource(plural[kind])
 }
 
 // ofManifests are the namespaces of the manifests, sorted.
@@ -186,13 +147,13 @@ func (w *worldView) lay(ctx context.Context) error {
 	for _, item := range w.set.Items {
 		switch {
 		case item.Connection != nil:
-			connection := newConnection(item.Connection.KindName())
+			connection := v1alpha1.NewConnection(item.Connection.KindName())
 			if err := w.dryRun(ctx, item, connection); err != nil {
 				return err
 			}
 			w.connections[connectionKey(connection)] = connection
 		case item.Object != nil:
-			object := newObject(item.Object.KindName())
+			object := v1alpha1.NewObject(item.Object.KindName())
 			if err := w.dryRun(ctx, item, object); err != nil {
 				return err
 			}
@@ -204,15 +165,6 @@ func (w *worldView) lay(ctx context.Context) error {
 		return w.prune()
 	}
 	w.notes = append(w.notes, "deletes of resources that are not among the manifests are not shown: --prune shows them")
-	return nil
-}
-
-func newConnection(kind string) v1alpha1.Connection {
-	for _, connection := range v1alpha1.NewConnections() {
-		if connection.KindName() == kind {
-			return connection
-		}
-	}
 	return nil
 }
 
