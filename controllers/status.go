@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"reflect"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -102,18 +101,29 @@ func (w *statusWriter) next() (engine.Verdict, bool) {
 		if w.stopped {
 			return engine.Verdict{}, false
 		}
-		for i, key := range w.order {
-			if w.busy[key] {
-				continue
-			}
-			w.order = slices.Delete(w.order, i, i+1)
-			v := w.latest[key]
-			delete(w.latest, key)
-			w.busy[key] = true
+		if v, ok := w.nextFree(); ok {
 			return v, true
 		}
 		w.wake.Wait()
 	}
+}
+
+// nextFree takes the first verdict in order whose object is in nobody's hands. At
+// most a writer each is, so it is found among the first few; what was passed over
+// keeps its place.
+func (w *statusWriter) nextFree() (engine.Verdict, bool) {
+	for i, key := range w.order {
+		if w.busy[key] {
+			continue
+		}
+		copy(w.order[1:i+1], w.order[:i])
+		w.order = w.order[1:]
+		v := w.latest[key]
+		delete(w.latest, key)
+		w.busy[key] = true
+		return v, true
+	}
+	return engine.Verdict{}, false
 }
 
 func (w *statusWriter) work(ctx context.Context) {

@@ -83,16 +83,32 @@ func ConnectionKey(o Object) ObjectKey {
 	return ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
 }
 
+// objectKinds are all kinds of Object.
+var objectKinds = []struct {
+	name  string
+	empty func() Object
+}{
+	{KindVirtualHost, func() Object { return &VirtualHost{} }},
+	{KindExchange, func() Object { return &Exchange{} }},
+	{KindQueue, func() Object { return &Queue{} }},
+	{KindExchangeBinding, func() Object { return &ExchangeBinding{} }},
+	{KindTopic, func() Object { return &Topic{} }},
+}
+
 // NewObjects returns one empty object of every kind of Object, for registering watches and indexes.
 func NewObjects() []Object {
-	return []Object{&VirtualHost{}, &Exchange{}, &Queue{}, &ExchangeBinding{}, &Topic{}}
+	out := make([]Object, 0, len(objectKinds))
+	for _, kind := range objectKinds {
+		out = append(out, kind.empty())
+	}
+	return out
 }
 
 // NewObject returns an empty object of a kind; nil if no kind of Object is called so.
 func NewObject(kind string) Object {
-	for _, object := range NewObjects() {
-		if object.KindName() == kind {
-			return object
+	for _, known := range objectKinds {
+		if known.name == kind {
+			return known.empty()
 		}
 	}
 	return nil

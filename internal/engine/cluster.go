@@ -212,7 +212,7 @@ type Stats struct{ Claims, Owned, Dirty, Ledger int }
 func (c *Cluster) Stats() Stats {
 	c.state.Lock()
 	defer c.state.Unlock()
-	return Stats{Claims: len(c.world.Claims()), Owned: c.world.Entries(), Dirty: len(c.dirty), Ledger: len(c.ledger.entries)}
+	return Stats{Claims: c.world.ClaimCount(), Owned: c.world.Entries(), Dirty: len(c.dirty), Ledger: len(c.ledger.entries)}
 }
 
 // Holdings counts the objects that owners hold over a connection, and lists

@@ -191,6 +191,9 @@ func (w *World) Claims() []topology.OwnerKey {
 	return keys
 }
 
+// ClaimCount is the number of owners that claim something.
+func (w *World) ClaimCount() int { return len(w.claims) }
+
 // Entry returns the inventory entry of an object.
 func (w *World) Entry(id topology.ID) (topology.Entry, bool) {
 	entry, ok := w.inventory[id]

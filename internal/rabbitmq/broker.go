@@ -58,6 +58,8 @@ type Broker struct {
 	options  Options
 	endpoint *url.URL
 	base     http.RoundTripper
+	// sizes of the listings, as they were last.
+	sizes sizes
 	// recent consumers, for depths.
 	recent recentReaders
 	// uncertain bindings, until they are settled.

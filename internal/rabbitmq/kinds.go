@@ -1,10 +1,12 @@
 package rabbitmq
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -74,19 +76,55 @@ func readAs[W wire](c call, path string) ([]topology.Resource, map[topology.ID]e
 	return resources, unread, nil
 }
 
-// oneOrMany decodes a list, and a single object as a list of one.
+// oneOrMany reads a list, and a single object as a list of one.
 type oneOrMany[W any] []W
 
-func (m *oneOrMany[W]) UnmarshalJSON(raw []byte) error {
-	if len(raw) > 0 && raw[0] == '[' {
-		return json.Unmarshal(raw, (*[]W)(m))
-	}
-	var one W
-	if err := json.Unmarshal(raw, &one); err != nil {
+func (m *oneOrMany[W]) readFrom(body *bufio.Reader) error {
+	many, err := beginsList(body)
+	if err != nil {
 		return err
 	}
-	*m = []W{one}
-	return nil
+	decoder := json.NewDecoder(body)
+	if !many {
+		var one W
+		err := decoder.Decode(&one)
+		*m = append(*m, one)
+		return err
+	}
+	if _, err := decoder.Token(); err != nil {
+		return err
+	}
+	for decoder.More() {
+		var next W
+		if err := decoder.Decode(&next); err != nil {
+			return err
+		}
+		*m = append(*m, next)
+	}
+	_, err = decoder.Token()
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF // cut off behind a whole object
+	}
+	return err
+}
+
+// beginsList looks at the first byte that means anything.
+func beginsList(body *bufio.Reader) (bool, error) {
+	for {
+		next, err := body.Peek(1)
+		if err != nil {
+			return false, err
+		}
+		switch next[0] {
+		case ' ', '\t', '\r', '\n':
+			_, err = body.Discard(1)
+			if err != nil {
+				return false, err
+			}
+		default:
+			return next[0] == '[', nil
+		}
+	}
 }
 
 // arguments is an AMQP table of a live object. A value that cannot be held

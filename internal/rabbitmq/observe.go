@@ -9,10 +9,6 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// maxTargeted is how many single reads a selection may cost; one that needs
-// more is read by listings.
-const maxTargeted = 24
-
 // Observe implements topology.Observer. Everything costs six requests whatever
 // there is, with policies eight, with depths of queues seven or eight, with usage of queues and exchanges up to
 // nine, depths included; few objects cost a
@@ -58,9 +54,9 @@ func (o *observation) all(ctx context.Context) error {
 		mine, err = o.broker.rights(c)
 		return err
 	}}
-	for name, k := range kinds {
+	for name := range kinds {
 		if name != topology.KindPolicy {
-			tasks = append(tasks, o.listing(k, "", everything))
+			tasks = append(tasks, o.listing(name, "", everything))
 		}
 	}
 	if o.selection.Policies {
@@ -102,8 +98,8 @@ func (o *observation) some(ctx context.Context) error {
 }
 
 // plan picks for each kind the requests that find its objects: one each, while
-// all kinds together need few; else a listing, of the virtual host if it is
-// only one.
+// all kinds together need few or where that is cheaper; else a listing, of the
+// virtual host if it is only one.
 func (o *observation) plan(byKind map[topology.Kind][]topology.ID, keep func(topology.ID) bool) []task {
 	single, total := map[topology.Kind][]string{}, 0
 	for name, ids := range byKind {
@@ -119,14 +115,14 @@ func (o *observation) plan(byKind map[topology.Kind][]topology.ID, keep func(top
 			continue
 		}
 		k := kinds[name]
-		if total <= maxTargeted && single[name] != nil {
+		if single[name] != nil && (total <= maxTargeted || o.broker.sizes.cheaper(name, ids, len(single[name]))) {
 			for _, path := range single[name] {
 				tasks = append(tasks, o.single(k, path, keep))
 			}
 			continue
 		}
 		for _, scope := range scopes(ids, 1) {
-			tasks = append(tasks, o.listing(k, scope, keep))
+			tasks = append(tasks, o.listing(name, scope, keep))
 		}
 	}
 	return tasks
@@ -158,12 +154,14 @@ func listingPath(k kind, virtualHost string) string {
 	return path + "?columns=" + k.columns
 }
 
-func (o *observation) listing(k kind, virtualHost string, keep func(topology.ID) bool) task {
+func (o *observation) listing(name topology.Kind, virtualHost string, keep func(topology.ID) bool) task {
 	return func(c call) error {
+		k := kinds[name]
 		resources, unread, err := k.read(c.named("list "+k.collection).within(listingFactor*c.timeout), listingPath(k, virtualHost))
 		if virtualHost != "" && (notFound(err) || denied(err)) {
 			return nil // doubtAbsence finds out what that means
 		}
+		o.broker.sizes.note(name, resources)
 		o.found.add(resources, unread, keep)
 		return err
 	}

@@ -1,6 +1,7 @@
 package rabbitmq
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -205,13 +206,23 @@ func drain(body io.ReadCloser) {
 	_ = body.Close()
 }
 
+// streamed values are read piece by piece, so that a listing of any length is never
+// held as text.
+type streamed interface {
+	readFrom(body *bufio.Reader) error
+}
+
 // decode reads one JSON value and names what came instead if it is none.
 func decode(body io.Reader, header http.Header, into any) error {
 	if contentType := header.Get("Content-Type"); !strings.HasPrefix(contentType, "application/json") {
 		return &foreign{what: describeBody(contentType, body)}
 	}
-	decoder := json.NewDecoder(body)
-	err := decoder.Decode(into)
+	var err error
+	if list, ok := into.(streamed); ok {
+		err = list.readFrom(bufio.NewReader(body))
+	} else {
+		err = json.NewDecoder(body).Decode(into)
+	}
 	var syntax *json.SyntaxError
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &syntax) || errors.As(err, &mismatch) || errors.Is(err, io.ErrUnexpectedEOF) {

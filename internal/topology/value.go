@@ -25,33 +25,40 @@ func ParseArguments(raw []byte) (Arguments, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, nil
 	}
-	var table map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &table); err != nil {
+	var table map[string]any
+	if err := decodeValue(raw, &table); err != nil {
 		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
-	out := make(Arguments, len(table))
 	for key, value := range table {
-		v, err := ParseValue(value)
+		v, err := canonical(value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
-		out[key] = v
+		table[key] = v
 	}
-	return out, nil
+	return table, nil
 }
 
 // ParseValue reads one JSON value into canonical form.
 func ParseValue(raw []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	decoder.UseNumber()
 	var v any
-	if err := decoder.Decode(&v); err != nil {
+	if err := decodeValue(raw, &v); err != nil {
 		return nil, fmt.Errorf("not a JSON value: %w", err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("not a JSON value: something follows it")
-	}
 	return canonical(v)
+}
+
+// decodeValue decodes all of raw, numbers as they are written.
+func decodeValue(raw []byte, into any) error {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	if err := decoder.Decode(into); err != nil {
+		return err
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("something follows it")
+	}
+	return nil
 }
 
 func canonical(v any) (any, error) {
