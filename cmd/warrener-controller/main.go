@@ -30,6 +30,7 @@ import (
 // settings are the command line.
 type settings struct {
 	metrics, probes    string
+	pprof              string
 	elect              bool
 	electionNamespace  string
 	inventoryNamespace string
@@ -50,6 +51,7 @@ func run() error {
 	own := ownNamespace()
 	flag.StringVar(&s.metrics, "metrics-bind-address", ":8080", "where to serve metrics; 0 for nowhere")
 	flag.StringVar(&s.probes, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
+	flag.StringVar(&s.pprof, "pprof-bind-address", "0", "where to serve profiles under /debug/pprof/, such as 127.0.0.1:6060; 0 for nowhere. Whoever reaches it can slow the controller down")
 	flag.BoolVar(&s.elect, "leader-elect", false, "let one of several replicas work at a time")
 	flag.StringVar(&s.electionNamespace, "leader-election-namespace", own, "namespace of the lease")
 	flag.StringVar(&s.inventoryNamespace, "inventory-namespace", own, "namespace of the BrokerInventory objects")
@@ -107,6 +109,7 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 		Cache:                               cacheOptions(s.namespaces()),
 		Metrics:                             metricsserver.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress:              s.probes,
+		PprofBindAddress:                    s.pprof,
 		LeaderElection:                      s.elect,
 		LeaderElectionID:                    leaseName,
 		LeaderElectionNamespace:             s.electionNamespace,

@@ -77,6 +77,14 @@ func NewController(t testing.TB, kubeconfig, namespace string, args ...string) *
 	return c
 }
 
+// ServeProfiles has the process serve profiles from its next start on, and returns the URL of /debug/pprof.
+func (c *Controller) ServeProfiles(t testing.TB) string {
+	t.Helper()
+	address := freeAddress(t)
+	c.args = append(c.args, "--pprof-bind-address", address)
+	return "http://" + address + "/debug/pprof"
+}
+
 // Start runs the process and returns when it is ready.
 func (c *Controller) Start(t testing.TB) {
 	t.Helper()

@@ -3,7 +3,12 @@
 // docs/benchmarks.md. Nothing here fails because a machine is slow; what is
 // counted (requests, writes) is asserted.
 //
+//	main_test.go      which broker, and how many objects
+//	scene_test.go     a namespace, a virtual host, and a controller in between
 //	workload_test.go  the objects, and the limit: the API server alone
-//	bench_test.go     the measurements
-//	report_test.go    docs/benchmarks.md
+//	ready_test.go     watches until all is Ready, and counts status writes
+//	report_test.go    a row of docs/benchmarks.json
+//	profiles_test.go  CPU and heap of the controller, if asked for
+//
+// Each other file is one workload.
 package scale

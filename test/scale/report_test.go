@@ -1,76 +1,120 @@
 package scale
 
 import (
-	"fmt"
+	"cmp"
+	"encoding/json"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// result of one measurement.
-type result struct {
-	objects      int
-	limit        time.Duration
-	created      time.Duration
-	took         time.Duration
-	requests     int
-	rss          int64 // bytes
-	idleSweeps   int
-	idleRequests int
-	idleCPU      time.Duration
+// row is one workload's result, as docs/benchmarks.json has it and
+// hack/benchpage draws it.
+type row struct {
+	ID       string `json:"id"`
+	Workload string `json:"workload"`
+	Objects  int    `json:"objects"`
+	// Figure is in the unit; Limit, if there is one, too.
+	Figure float64 `json:"figure"`
+	Unit   string  `json:"unit"`
+	Limit  float64 `json:"limit,omitempty"`
+	Ratio  float64 `json:"ratio,omitempty"`
+	// Aim is the most that the ratio should be; without a limit, the figure.
+	Aim     float64   `json:"aim,omitempty"`
+	Counts  []measure `json:"counts,omitempty"`
+	Details []measure `json:"details,omitempty"`
+	// Latencies are sorted, in milliseconds.
+	Latencies []float64 `json:"latencies,omitempty"`
+	Machine   machine   `json:"machine"`
 }
 
-// isSweepStart recognises the request that begins a sweep.
-func isSweepStart(path string) bool { return strings.HasPrefix(path, "/api/overview") }
+type measure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit,omitempty"`
+}
 
-// write replaces the measured block of docs/benchmarks.md, if
-// WARRENER_BENCH_WRITE is set.
-func (r *result) write(b *testing.B) {
+type machine struct {
+	Date       string `json:"date"`
+	CPU        string `json:"cpu"`
+	Cores      int    `json:"cores"`
+	Go         string `json:"go"`
+	RabbitMQ   string `json:"rabbitmq"`
+	Kubernetes string `json:"kubernetes"`
+}
+
+func (r *row) limitedBy(limit float64) {
+	if limit > 0 {
+		r.Limit, r.Ratio = limit, r.Figure/limit
+	}
+}
+
+// more adds a detail.
+func (r *row) more(name string, value float64, unit string) {
+	r.Details = append(r.Details, measure{name, value, unit})
+}
+
+func (r *row) count(name string, n int) { r.Counts = append(r.Counts, measure{name, float64(n), ""}) }
+
+// report has the figures printed with the benchmark, and stored if
+// WARRENER_BENCH_OUT names a file: in the place of the workload's last result.
+func (r *row) report(b *testing.B) {
 	b.Helper()
-	block := r.markdown()
-	b.Log("\n" + block)
-	if os.Getenv("WARRENER_BENCH_WRITE") == "" {
+	b.ReportMetric(0, "ns/op") // with one round it says nothing
+	b.ReportMetric(r.Figure, strings.ReplaceAll(r.Unit, " ", "-"))
+	b.ReportMetric(float64(r.Objects), "objects")
+	if r.Ratio > 0 {
+		b.ReportMetric(r.Limit, "limit-"+r.Unit)
+		b.ReportMetric(r.Ratio, "ratio")
+	}
+	for _, m := range slices.Concat(r.Counts, r.Details) {
+		b.ReportMetric(m.Value, strings.ReplaceAll(strings.TrimSuffix(m.Name+"-"+m.Unit, "-"), " ", "-"))
+	}
+	if b.Failed() {
 		return
 	}
-	page := filepath.Join(harness.Root(b), "docs", "benchmarks.md")
-	content, err := os.ReadFile(page)
-	if err != nil {
-		b.Fatal(err)
+	r.Machine = machine{
+		Date: time.Now().UTC().Format(time.DateOnly), CPU: processor(), Cores: runtime.NumCPU(), Go: runtime.Version(),
+		RabbitMQ: series(), Kubernetes: os.Getenv("WARRENER_TEST_KUBERNETES"),
 	}
-	const begin, end = "<!-- measured -->\n", "<!-- /measured -->"
-	head, rest, ok := strings.Cut(string(content), begin)
-	_, tail, closed := strings.Cut(rest, end)
-	if !ok || !closed {
-		b.Fatalf("%s has no block between %q and %q", page, begin, end)
-	}
-	if err := os.WriteFile(page, []byte(head+begin+block+end+tail), 0o644); err != nil { //nolint:gosec // a page of documentation
-		b.Fatal(err)
+	if file := os.Getenv("WARRENER_BENCH_OUT"); file != "" {
+		if err := r.store(file); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
-func (r *result) markdown() string {
-	var s strings.Builder
-	fmt.Fprintf(&s, "\nMeasured on %s, %d cores, %s, RabbitMQ 4.0, Kubernetes %s.\n\n",
-		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), os.Getenv("WARRENER_TEST_KUBERNETES"))
-	s.WriteString("| what | figure |\n|---|---|\n")
-	row := func(what, format string, args ...any) {
-		fmt.Fprintf(&s, "| %s | %s |\n", what, fmt.Sprintf(format, args...))
+func (r *row) store(file string) error {
+	var rows []*row
+	content, err := os.ReadFile(file)
+	if err != nil && !os.IsNotExist(err) {
+		return err
 	}
-	row("custom resources", "%d", r.objects)
-	row("limit: created and patched once, no controller, 16 writers (mean of before and after)", "%.1f s", r.limit.Seconds())
-	row("all created", "%.1f s", r.created.Seconds())
-	row("all Ready", "%.1f s", r.took.Seconds())
-	row("**ratio to the limit**", "**%.2f**", r.took.Seconds()/r.limit.Seconds())
-	row("requests to the broker until all Ready", "%d", r.requests)
-	row("peak memory of the controller (RSS)", "%d MiB", r.rss>>20)
-	row(fmt.Sprintf("idle pass: requests to the broker (mean of %d)", r.idleSweeps), "%d", r.idleRequests)
-	row("idle pass: writes to the broker and the API server", "0")
-	row("idle pass: CPU time of the controller", "%d ms", r.idleCPU.Milliseconds())
-	s.WriteString("\n")
-	return s.String()
+	if len(content) > 0 {
+		if err := json.Unmarshal(content, &rows); err != nil {
+			return err
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(other *row) bool { return other.ID == r.ID })
+	rows = append(rows, r)
+	slices.SortFunc(rows, func(a, b *row) int { return cmp.Compare(a.ID, b.ID) })
+	out, err := json.MarshalIndent(rows, "", " ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(out, '\n'), 0o644) //nolint:gosec // documentation
+}
+
+// processor is the name of the machine's processor.
+func processor() string {
+	content, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(content)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
 }

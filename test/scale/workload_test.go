@@ -1,7 +1,6 @@
 package scale
 
 import (
-	"context"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -25,6 +24,12 @@ const writers = 16
 
 // size of a workload.
 type size struct{ queues, exchanges, bindings int }
+
+// sizeOf has as many objects, and for each exchange ten queues and ten bindings.
+func sizeOf(objects int) size {
+	exchanges := max(objects/21, 1)
+	return size{queues: 10 * exchanges, exchanges: exchanges, bindings: 10 * exchanges}
+}
 
 func (s size) objects() int { return s.queues + s.exchanges + s.bindings }
 
@@ -79,26 +84,26 @@ func connection(namespace string, broker *harness.RabbitMQ, endpoint, virtualHos
 	}
 }
 
-func newClient(b testing.TB, config *rest.Config) client.WithWatch {
-	b.Helper()
+func newClient(tb testing.TB, config *rest.Config) client.WithWatch {
+	tb.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	own := rest.CopyConfig(config)
 	own.QPS = -1
 	c, err := client.NewWithWatch(own, client.Options{Scheme: scheme})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
 // inParallel runs f on every object with a bounded number of writers.
-func inParallel[T any](b testing.TB, items []T, f func(T) error) {
-	b.Helper()
+func inParallel[T any](tb testing.TB, items []T, f func(T) error) {
+	tb.Helper()
 	work := make(chan T)
 	var workers sync.WaitGroup
 	var failed atomic.Pointer[error]
@@ -117,21 +122,21 @@ func inParallel[T any](b testing.TB, items []T, f func(T) error) {
 	close(work)
 	workers.Wait()
 	if err := failed.Load(); err != nil {
-		b.Fatal(*err)
+		tb.Fatal(*err)
 	}
 }
 
 // createAll creates objects as fast as the API server takes them.
-func createAll(b testing.TB, c client.Client, objects []v1alpha1.Object) {
-	inParallel(b, objects, func(o v1alpha1.Object) error { return c.Create(b.Context(), o) })
+func createAll(tb testing.TB, c client.Client, objects []v1alpha1.Object) {
+	inParallel(tb, objects, func(o v1alpha1.Object) error { return c.Create(tb.Context(), o) })
 }
 
 // limit creates the objects and patches each status once: what no controller
 // can undercut.
-func limit(b testing.TB, c client.Client, objects []v1alpha1.Object) time.Duration {
+func limit(tb testing.TB, c client.Client, objects []v1alpha1.Object) time.Duration {
 	start := time.Now()
-	inParallel(b, objects, func(o v1alpha1.Object) error {
-		if err := c.Create(b.Context(), o); err != nil {
+	inParallel(tb, objects, func(o v1alpha1.Object) error {
+		if err := c.Create(tb.Context(), o); err != nil {
 			return err
 		}
 		base := o.DeepCopyObject().(v1alpha1.Object)
@@ -141,69 +146,7 @@ func limit(b testing.TB, c client.Client, objects []v1alpha1.Object) time.Durati
 			Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, ObservedGeneration: o.GetGeneration(),
 			Reason: v1alpha1.ReasonSucceeded, Message: "queue shop/name is as declared",
 		})
-		return c.Status().Patch(b.Context(), o, client.MergeFrom(base))
+		return c.Status().Patch(tb.Context(), o, client.MergeFrom(base))
 	})
 	return time.Since(start)
-}
-
-// readiness watches until a number of objects is Ready, like a user would, and
-// costs the API server one watch per kind.
-type readiness struct {
-	mu    sync.Mutex
-	ready map[string]bool
-	done  chan struct{}
-	want  int
-}
-
-func watchReady(b testing.TB, c client.WithWatch, namespace string, want int) *readiness {
-	b.Helper()
-	r := &readiness{ready: map[string]bool{}, done: make(chan struct{}), want: want}
-	for _, list := range v1alpha1.NewObjectLists() {
-		watcher, err := c.Watch(b.Context(), list.(client.ObjectList), client.InNamespace(namespace))
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(watcher.Stop)
-		go func() {
-			for event := range watcher.ResultChan() {
-				if o, ok := event.Object.(v1alpha1.Object); ok {
-					r.note(o)
-				}
-			}
-		}()
-	}
-	return r
-}
-
-func (r *readiness) note(o v1alpha1.Object) {
-	status := o.GetStatus()
-	ok := status.ObservedGeneration == o.GetGeneration() && meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	key := o.KindName() + "/" + o.GetName()
-	if !ok {
-		delete(r.ready, key)
-		return
-	}
-	r.ready[key] = true
-	if len(r.ready) == r.want {
-		select {
-		case <-r.done:
-		default:
-			close(r.done)
-		}
-	}
-}
-
-func (r *readiness) wait(b testing.TB, longest time.Duration) {
-	b.Helper()
-	ctx, cancel := context.WithTimeout(b.Context(), longest)
-	defer cancel()
-	select {
-	case <-r.done:
-	case <-ctx.Done():
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		b.Fatalf("%d of %d objects Ready after %s", len(r.ready), r.want, longest)
-	}
 }

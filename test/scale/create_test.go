@@ -1,0 +1,96 @@
+package scale
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// BenchmarkCreate measures from the first create to all Ready while the
+// controller runs, against the same objects created and patched once without a
+// controller.
+func BenchmarkCreate(b *testing.B) {
+	for _, objects := range []int{2100, 10500} {
+		name := strconv.Itoa(objects)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s := newScene(b)
+				r := s.creation(sizeOf(scaled(b, objects)), true)
+				r.ID, r.Workload, r.Aim = "create-"+name, "created while the controller runs: first create to all Ready", 1.5
+				r.report(b)
+			}
+		})
+	}
+}
+
+// BenchmarkMemory has no limit: what is asked is how memory and CPU time grow
+// with the number of objects.
+func BenchmarkMemory(b *testing.B) {
+	for _, objects := range []int{1050, 50400} {
+		name := strconv.Itoa(objects)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				s := newScene(b)
+				r := s.creation(sizeOf(scaled(b, objects)), false)
+				r.ID, r.Workload = "memory-"+name, "memory and CPU time"
+				r.report(b)
+			}
+		})
+	}
+}
+
+// creation starts the controller, creates everything, and waits until it is
+// Ready. The limit is taken before and after, and averaged.
+func (s *scene) creation(size size, limited bool) *row {
+	s.tb.Helper()
+	var limits []time.Duration
+	if limited {
+		limits = append(limits, s.limit(size))
+	}
+	s.controller.Start(s.tb)
+	s.connect(time.Hour)
+	objects := workload(s.namespace, size)
+	seen := watchReady(s.tb, s.client, s.namespace, len(objects))
+	cpu := s.controller.CPU(s.tb)
+	end := s.profiles.during(s.tb, "create")
+	start := time.Now()
+	createAll(s.tb, s.client, objects)
+	created := time.Since(start)
+	seen.wait(s.tb, patience)
+	took := time.Since(start)
+	cpu = s.controller.CPU(s.tb) - cpu
+	end()
+	if limited {
+		limits = append(limits, s.limit(size))
+	}
+
+	r := &row{Objects: len(objects), Figure: took.Seconds(), Unit: "s"}
+	r.limitedBy(mean(limits).Seconds())
+	r.more("created", created.Seconds(), "s")
+	r.more("peak RSS", mebibytes(s.controller.PeakRSS(s.tb)), "MiB")
+	r.more("CPU", cpu.Seconds(), "s")
+	r.more("CPU per object", cpu.Seconds()*1000/float64(len(objects)), "ms")
+	requests, statuses := len(s.requests.Requests(start)), seen.written()
+	r.count("requests to the broker", requests)
+	r.count("status writes", statuses)
+	if statuses != len(objects) {
+		s.tb.Errorf("%d status writes for %d objects", statuses, len(objects))
+	}
+	// Each queue, exchange and binding is one write; everything read is by listings.
+	if most := len(objects) + len(objects)/10 + 100; requests > most {
+		s.tb.Errorf("%d requests to the broker for %d objects: more than %d", requests, len(objects), most)
+	}
+	return r
+}
+
+func mean(all []time.Duration) (sum time.Duration) {
+	if len(all) == 0 {
+		return 0
+	}
+	for _, one := range all {
+		sum += one
+	}
+	return sum / time.Duration(len(all))
+}
+
+func mebibytes(bytes int64) float64 { return float64(bytes) / (1 << 20) }
