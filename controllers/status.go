@@ -39,8 +39,7 @@ type statusWriter struct {
 
 	mu      sync.Mutex
 	wake    *sync.Cond
-	latest  map[topology.OwnerKey]engine.Verdict
-	order   []topology.OwnerKey
+	queue   *verdictQueue
 	busy    map[topology.OwnerKey]bool
 	stopped bool
 	// recent statuses are newer than the cache's copy of the object.
@@ -56,7 +55,7 @@ type recentStatus struct {
 func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clock engine.Clock) *statusWriter {
 	w := &statusWriter{
 		client: c, log: log, clock: clock, contracts: contracts,
-		latest: map[topology.OwnerKey]engine.Verdict{},
+		queue:  newVerdictQueue(),
 		busy:   map[topology.OwnerKey]bool{},
 		recent: map[topology.OwnerKey]recentStatus{},
 	}
@@ -84,11 +83,7 @@ func (w *statusWriter) add(verdicts []engine.Verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range verdicts {
-		key := v.Owner.OwnerKey
-		if _, queued := w.latest[key]; !queued {
-			w.order = append(w.order, key)
-		}
-		w.latest[key] = v
+		w.queue.add(v)
 	}
 	w.wake.Broadcast()
 }
@@ -101,29 +96,12 @@ func (w *statusWriter) next() (engine.Verdict, bool) {
 		if w.stopped {
 			return engine.Verdict{}, false
 		}
-		if v, ok := w.nextFree(); ok {
+		if v, ok := w.queue.take(w.busy); ok {
+			w.busy[v.Owner.OwnerKey] = true
 			return v, true
 		}
 		w.wake.Wait()
 	}
-}
-
-// nextFree takes the first verdict in order whose object is in nobody's hands. At
-// most a writer each is, so it is found among the first few; what was passed over
-// keeps its place.
-func (w *statusWriter) nextFree() (engine.Verdict, bool) {
-	for i, key := range w.order {
-		if w.busy[key] {
-			continue
-		}
-		copy(w.order[1:i+1], w.order[:i])
-		w.order = w.order[1:]
-		v := w.latest[key]
-		delete(w.latest, key)
-		w.busy[key] = true
-		return v, true
-	}
-	return engine.Verdict{}, false
 }
 
 func (w *statusWriter) work(ctx context.Context) {

@@ -34,7 +34,8 @@ type Cluster struct {
 	// the last time must not be written after it.
 	epoch    int
 	ledger   *ledger
-	dirty    map[topology.OwnerKey]struct{}
+	dirty    *dirty
+	pace     pace
 	waiting  map[topology.ID]map[topology.OwnerKey]struct{}
 	settling map[topology.ID]settlement
 	// draining: what living owners declare no longer, and that is not empty.
@@ -65,7 +66,8 @@ func NewCluster(store Store, clock Clock) *Cluster {
 	return &Cluster{
 		store: store, clock: clock, breaker: plan.DefaultBreaker, locks: newLocks(),
 		world: plan.NewWorld(), ledger: newLedger(),
-		dirty:      map[topology.OwnerKey]struct{}{},
+		dirty:      newDirty(),
+		pace:       pace{},
 		waiting:    map[topology.ID]map[topology.OwnerKey]struct{}{},
 		settling:   map[topology.ID]settlement{},
 		draining:   map[topology.ID]*drain{},
@@ -89,7 +91,7 @@ func (c *Cluster) setClaim(claim *topology.Claim) {
 	c.touchNeighbours(key)
 	c.world.SetClaim(claim)
 	c.touchNeighbours(key)
-	c.dirty[key] = struct{}{}
+	c.dirty.add(key)
 }
 
 // RemoveClaim takes an owner out; witnessed as in plan.World.
@@ -102,7 +104,7 @@ func (c *Cluster) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 func (c *Cluster) removeClaim(key topology.OwnerKey, witnessed bool) {
 	c.touchNeighbours(key)
 	c.world.RemoveClaim(key, witnessed)
-	c.dirty[key] = struct{}{}
+	c.dirty.add(key)
 }
 
 // touchNeighbours makes dirty whoever wants what an owner wants or has.
@@ -110,7 +112,7 @@ func (c *Cluster) touchNeighbours(key topology.OwnerKey) {
 	touch := func(id topology.ID) {
 		for _, other := range c.world.Wanters(id) {
 			if other != key {
-				c.dirty[other] = struct{}{}
+				c.dirty.add(other)
 			}
 		}
 	}
@@ -136,7 +138,7 @@ func (c *Cluster) Touch(keys ...topology.OwnerKey) {
 	c.state.Lock()
 	defer c.state.Unlock()
 	for _, key := range keys {
-		c.dirty[key] = struct{}{}
+		c.dirty.add(key)
 	}
 }
 
@@ -183,28 +185,6 @@ func (c *Cluster) concerned(id topology.ID) []topology.OwnerKey {
 	return slices.Concat(entry.Owners, c.world.Wanters(id))
 }
 
-// takeDirty removes up to most dirty owners of a connection from the set.
-func (c *Cluster) takeDirty(connection topology.ConnectionKey, most int) []topology.OwnerKey {
-	var out []topology.OwnerKey
-	for key := range c.dirty {
-		if c.world.Claim(key) == nil && len(c.world.Holdings(key)) == 0 {
-			delete(c.dirty, key) // nothing declared, nothing owned
-			continue
-		}
-		if c.through(key, connection) {
-			out = append(out, key)
-		}
-	}
-	slices.SortFunc(out, topology.OwnerKey.Compare)
-	if len(out) > most {
-		out = out[:most]
-	}
-	for _, key := range out {
-		delete(c.dirty, key)
-	}
-	return out
-}
-
 // Stats are figures for metrics.
 type Stats struct{ Claims, Owned, Dirty, Ledger int }
 
@@ -212,7 +192,7 @@ type Stats struct{ Claims, Owned, Dirty, Ledger int }
 func (c *Cluster) Stats() Stats {
 	c.state.Lock()
 	defer c.state.Unlock()
-	return Stats{Claims: c.world.ClaimCount(), Owned: c.world.Entries(), Dirty: len(c.dirty), Ledger: len(c.ledger.entries)}
+	return Stats{Claims: c.world.ClaimCount(), Owned: c.world.Entries(), Dirty: len(c.dirty.since), Ledger: len(c.ledger.entries)}
 }
 
 // Holdings counts the objects that owners hold over a connection, and lists
@@ -273,7 +253,7 @@ func (c *Cluster) load(ctx context.Context) error {
 		c.world.SetEntry(entry)
 	}
 	for _, key := range c.world.Absent() {
-		c.dirty[key] = struct{}{}
+		c.dirty.add(key)
 	}
 	c.departures, c.stored = departures, departures
 	c.loaded = true

@@ -53,7 +53,7 @@ func (c *Cluster) heed(s Session) {
 	covered := c.departures.Covered(s.AllowDeletes)
 	for _, d := range c.departures.List {
 		if d.Held > 0 && d.Held <= covered && c.through(d.Owner, s.Connection) {
-			c.dirty[d.Owner] = struct{}{}
+			c.dirty.add(d.Owner)
 		}
 	}
 }

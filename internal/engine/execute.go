@@ -89,7 +89,7 @@ func (x *execution) leaveToOthers(step topology.Step) {
 		case !c.through(owner, step.Connection):
 			c.waitFor(plan.Held{Reason: plan.Blocked, Owner: owner, Missing: step.ID})
 		case !paced:
-			c.dirty[owner] = struct{}{}
+			c.dirty.add(owner)
 		}
 	}
 }

@@ -309,7 +309,7 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 		tell = a.noted.news.tell(progress, now) || recovered
 	}
 	if tell {
-		c.dirtyOwners(a.Owners)
+		c.dirty.add(a.Owners...)
 	}
 }
 
@@ -344,21 +344,15 @@ func (c *Cluster) closeOperation(ctx context.Context, a advance) error {
 // wakeAfter makes dirty whoever has to do with an object that was in hand. The
 // caller holds c.state.
 func (c *Cluster) wakeAfter(id topology.ID) {
-	c.dirtyOwners(c.concerned(id))
+	c.dirty.add(c.concerned(id)...)
 	for owner := range c.waiting[id] {
-		c.dirty[owner] = struct{}{}
+		c.dirty.add(owner)
 	}
 	delete(c.waiting, id)
 	c.wakeScopes(map[string]bool{id.Scope: true})
 	c.world.EachEntry(func(e topology.Entry) {
 		if _, destination, err := topology.BindingEnds(e.ID); err == nil && destination == id {
-			c.dirtyOwners(e.Owners)
+			c.dirty.add(e.Owners...)
 		}
 	})
-}
-
-func (c *Cluster) dirtyOwners(owners []topology.OwnerKey) {
-	for _, owner := range owners {
-		c.dirty[owner] = struct{}{}
-	}
 }

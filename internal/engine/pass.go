@@ -12,9 +12,6 @@ import (
 
 // Limits of one pass, so that no pass keeps another waiting for long.
 const (
-	// MostEdits owners are taken up by one pass of edits: at the speed of a
-	// broker's management API about a second of work.
-	MostEdits = 1000
 	// SliceSize owners make one slice of a sweep: edits wait for one slice at
 	// the most.
 	SliceSize = 250
@@ -115,11 +112,11 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 		}
 		for _, key := range owners {
 			if c.through(key, connection) {
-				c.dirty[key] = struct{}{}
+				c.dirty.add(key)
 			}
 		}
 	}
-	return c.takeDirty(connection, MostEdits)
+	return c.takeDirty(connection, c.pace.most(connection))
 }
 
 // Next tells when a pass of edits has something to do: now if anything is
@@ -128,7 +125,7 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	for key := range c.dirty {
+	for key := range c.dirty.since {
 		if c.through(key, connection) {
 			return c.clock(), true
 		}
@@ -207,7 +204,9 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell
 	}
+	begin := c.clock()
 	err = x.run(ctx)
+	c.notePace(s.Connection, len(report.Outcomes), c.clock().Sub(begin))
 	c.conclude(owners, p, x, report)
 	return report, err
 }

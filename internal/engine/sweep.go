@@ -80,11 +80,11 @@ func (c *Cluster) stillAsRead(owners []topology.OwnerKey, taken time.Time, polic
 	defer c.state.Unlock()
 	var out []topology.OwnerKey
 	for _, key := range owners {
-		if _, dirty := c.dirty[key]; dirty {
+		if c.dirty.has(key) {
 			continue
 		}
 		if c.writtenSince(key, taken) || !policies && slices.ContainsFunc(c.world.Focus([]topology.OwnerKey{key}), isPolicy) {
-			c.dirty[key] = struct{}{}
+			c.dirty.add(key)
 			continue
 		}
 		out = append(out, key)

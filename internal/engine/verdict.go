@@ -290,13 +290,13 @@ func (c *Cluster) wake(judged []topology.OwnerKey, x *execution) {
 	for _, step := range x.done {
 		for owner := range c.waiting[step.ID] {
 			if !slices.Contains(judged, owner) {
-				c.dirty[owner] = struct{}{}
+				c.dirty.add(owner)
 			}
 		}
 		delete(c.waiting, step.ID)
 		if step.Verb == topology.VerbDelete {
 			for _, owner := range c.world.Wanters(step.ID) {
-				c.dirty[owner] = struct{}{}
+				c.dirty.add(owner)
 			}
 		}
 	}
@@ -331,7 +331,7 @@ func (c *Cluster) wakeScopes(scopes map[string]bool) {
 			return
 		}
 		for _, owner := range e.Owners {
-			c.dirty[owner] = struct{}{}
+			c.dirty.add(owner)
 		}
 	})
 }

@@ -1,0 +1,74 @@
+package controllers
+
+import (
+	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// verdictQueue holds what is to be written: the latest verdict of each object, in
+// order. What was edited comes before what is new: somebody waits for it, and ten
+// thousand new objects take a while. Its user holds a lock.
+type verdictQueue struct {
+	latest map[topology.OwnerKey]engine.Verdict
+	edited []topology.OwnerKey
+	others []topology.OwnerKey
+	// inARow counts the edited ones since the last of the others.
+	inARow int
+}
+
+// mostInARow edited objects are written before one of the others has its turn.
+const mostInARow = 3
+
+func newVerdictQueue() *verdictQueue {
+	return &verdictQueue{latest: map[topology.OwnerKey]engine.Verdict{}}
+}
+
+// add replaces a verdict on the same object, which keeps its place.
+func (q *verdictQueue) add(v engine.Verdict) {
+	key := v.Owner.OwnerKey
+	_, queued := q.latest[key]
+	q.latest[key] = v
+	switch {
+	case queued:
+	case v.Owner.Generation > 1:
+		q.edited = append(q.edited, key)
+	default:
+		q.others = append(q.others, key)
+	}
+}
+
+// take removes the first verdict whose object nobody has in hand.
+func (q *verdictQueue) take(busy map[topology.OwnerKey]bool) (engine.Verdict, bool) {
+	first, second := &q.edited, &q.others
+	if q.inARow >= mostInARow {
+		first, second = second, first
+	}
+	for _, line := range []*[]topology.OwnerKey{first, second} {
+		key, found := firstFree(line, busy)
+		if !found {
+			continue
+		}
+		q.inARow++
+		if line == &q.others {
+			q.inARow = 0
+		}
+		v := q.latest[key]
+		delete(q.latest, key)
+		return v, true
+	}
+	return engine.Verdict{}, false
+}
+
+// firstFree takes the first that is not in somebody's hands, and keeps the order of
+// the others. At most a writer each is, so it is among the first few.
+func firstFree(line *[]topology.OwnerKey, busy map[topology.OwnerKey]bool) (topology.OwnerKey, bool) {
+	keys := *line
+	for i, key := range keys {
+		if !busy[key] {
+			copy(keys[1:i+1], keys[:i])
+			*line = keys[1:]
+			return key, true
+		}
+	}
+	return topology.OwnerKey{}, false
+}
