@@ -8,6 +8,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 )
 
 // Request is what a Recorder saw of one request.
@@ -21,12 +24,13 @@ type Request struct {
 // Write reports whether the request can change something.
 func (r Request) Write() bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
 
-// Recorder is an HTTP proxy in front of a management API that notes each request.
+// Recorder is an HTTP proxy in front of a management API, or of an API server, that notes each request.
 type Recorder struct {
 	URL string // instead of the target's
 
 	mu        sync.Mutex
 	requests  []Request
+	pending   int
 	disturbed http.Handler // nil: nothing is disturbed
 	target    http.Handler // notes what it answers
 }
@@ -38,8 +42,31 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 	if err != nil {
 		t.Fatalf("recorder: %v", err)
 	}
+	return newRecorder(t, to, &http.Transport{MaxIdleConnsPerHost: 100})
+}
+
+// NewAPIRecorder starts a recorder in front of the API server of a kubeconfig, and returns a kubeconfig that leads there:
+// whoever uses it is taken for the user of the first one. A watch is noted when it ends.
+func NewAPIRecorder(t testing.TB, kubeconfig string) (recorder *Recorder, recorded string) {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		t.Fatalf("recorder: %v", err)
+	}
+	to, err := url.Parse(config.Host)
+	if err != nil {
+		t.Fatalf("recorder: %v", err)
+	}
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		t.Fatalf("recorder: %v", err)
+	}
+	recorder = newRecorder(t, to, transport)
+	return recorder, WriteKubeconfig(t, &rest.Config{Host: recorder.URL})
+}
+
+func newRecorder(t testing.TB, to *url.URL, transport http.RoundTripper) *Recorder {
 	r := &Recorder{}
-	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(to) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
@@ -50,11 +77,17 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		seen := Request{Method: request.Method, Path: request.URL.RequestURI(), Time: time.Now()}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		proxy.ServeHTTP(status, request)
-		seen.Status = status.status
 		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.requests = append(r.requests, seen)
+		r.pending++
+		r.mu.Unlock()
+		defer func() { // the proxy panics to break off an answer
+			seen.Status = status.status
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.pending--
+			r.requests = append(r.requests, seen)
+		}()
+		proxy.ServeHTTP(status, request)
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		r.mu.Lock()
@@ -65,7 +98,9 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 		r.mu.Unlock()
 		handler.ServeHTTP(w, request)
 	}))
-	t.Cleanup(transport.CloseIdleConnections)
+	if closer, ok := transport.(interface{ CloseIdleConnections() }); ok {
+		t.Cleanup(closer.CloseIdleConnections)
+	}
 	t.Cleanup(server.Close)
 	r.URL = server.URL
 	return r
@@ -87,6 +122,13 @@ func (r *Recorder) Requests(since time.Time) []Request { return r.filter(since, 
 
 // Writes are those of Requests that can change something.
 func (r *Recorder) Writes(since time.Time) []Request { return r.filter(since, true) }
+
+// Pending is how many requests have arrived and have not been answered.
+func (r *Recorder) Pending() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pending
+}
 
 func (r *Recorder) filter(since time.Time, writes bool) []Request {
 	r.mu.Lock()

@@ -6,10 +6,16 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/go-logr/logr"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard())
+	harness.Main(m)
+}
 
 // series is the RabbitMQ that is measured.
 func series() string { return cmp.Or(os.Getenv("WARRENER_BENCH_RABBITMQ"), "4.0") }

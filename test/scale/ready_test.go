@@ -2,6 +2,7 @@ package scale
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -16,16 +17,29 @@ import (
 // readiness watches until a number of objects is Ready, like a user would, and
 // counts how often each was written; it costs the API server one watch per kind.
 type readiness struct {
+	// only objects whose name begins so count.
+	prefix string
+	want   int
+	// generation that an object must have at least to count.
+	generation int64
+
 	mu     sync.Mutex
 	ready  map[string]bool
 	writes map[string]int // after the creation
 	done   chan struct{}
-	want   int
 }
 
+// watchReady watches all objects of a namespace.
 func watchReady(tb testing.TB, c client.WithWatch, namespace string, want int) *readiness {
 	tb.Helper()
-	r := &readiness{ready: map[string]bool{}, writes: map[string]int{}, done: make(chan struct{}), want: want}
+	r := &readiness{want: want}
+	r.watch(tb, c, namespace)
+	return r
+}
+
+func (r *readiness) watch(tb testing.TB, c client.WithWatch, namespace string) {
+	tb.Helper()
+	r.ready, r.writes, r.done = map[string]bool{}, map[string]int{}, make(chan struct{})
 	for _, list := range v1alpha1.NewObjectLists() {
 		watcher, err := c.Watch(tb.Context(), list.(client.ObjectList), client.InNamespace(namespace))
 		if err != nil {
@@ -40,11 +54,13 @@ func watchReady(tb testing.TB, c client.WithWatch, namespace string, want int) *
 			}
 		}()
 	}
-	return r
 }
 
 func (r *readiness) note(kind watch.EventType, o v1alpha1.Object) {
-	ok := kind != watch.Deleted && isReady(o)
+	if !strings.HasPrefix(o.GetName(), r.prefix) {
+		return
+	}
+	ok := kind != watch.Deleted && isReady(o) && o.GetGeneration() >= r.generation
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := o.KindName() + "/" + o.GetName()
@@ -83,6 +99,16 @@ func (r *readiness) wait(tb testing.TB, longest time.Duration) {
 	}
 }
 
+// all tells whether they are Ready.
+func (r *readiness) all() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // written is how many writes there were after the creations.
 func (r *readiness) written() (total int) {
 	r.mu.Lock()
@@ -91,4 +117,9 @@ func (r *readiness) written() (total int) {
 		total += n
 	}
 	return total
+}
+
+func isConnectionReady(c v1alpha1.Connection) bool {
+	status := c.GetStatus()
+	return status.ObservedGeneration == c.GetGeneration() && meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionReady)
 }

@@ -22,10 +22,13 @@ type row struct {
 	Unit   string  `json:"unit"`
 	Limit  float64 `json:"limit,omitempty"`
 	Ratio  float64 `json:"ratio,omitempty"`
-	// Aim is the most that the ratio should be; without a limit, the figure.
-	Aim     float64   `json:"aim,omitempty"`
-	Counts  []measure `json:"counts,omitempty"`
-	Details []measure `json:"details,omitempty"`
+	// LimitIs says what the limit is, for people.
+	LimitIs string `json:"limitIs,omitempty"`
+	// AimRatio and AimFigure are the most that is aimed at.
+	AimRatio  float64   `json:"aimRatio,omitempty"`
+	AimFigure float64   `json:"aimFigure,omitempty"`
+	Counts    []measure `json:"counts,omitempty"`
+	Details   []measure `json:"details,omitempty"`
 	// Latencies are sorted, in milliseconds.
 	Latencies []float64 `json:"latencies,omitempty"`
 	Machine   machine   `json:"machine"`
@@ -46,10 +49,9 @@ type machine struct {
 	Kubernetes string `json:"kubernetes"`
 }
 
-func (r *row) limitedBy(limit float64) {
-	if limit > 0 {
-		r.Limit, r.Ratio = limit, r.Figure/limit
-	}
+// limitedBy compares with a limit in the same unit.
+func (r *row) limitedBy(limit float64, is string) {
+	r.Limit, r.LimitIs, r.Ratio = limit, is, r.Figure/limit
 }
 
 // more adds a detail.

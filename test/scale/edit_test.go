@@ -1,0 +1,221 @@
+package scale
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
+)
+
+// BenchmarkEdit measures single edits among many objects: when nothing else goes
+// on, during drift checks of everything, and while others are being created;
+// against edits among ten objects when nothing else goes on.
+func BenchmarkEdit(b *testing.B) {
+	for b.Loop() {
+		limit := newScene(b).editsAmongTen(scaled(b, 200))
+		s := newScene(b)
+		size := sizeOf(scaled(b, 10500))
+		s.fill(size)
+		for _, r := range []*row{
+			s.editsQuiet(scaled(b, 200)), s.editsDuringSweeps(scaled(b, 200)), s.editsDuringCreation(scaled(b, 5000)),
+		} {
+			r.Objects = size.objects()
+			r.limitedBy(limit.Figure, "the same among ten objects, with nothing else going on")
+			r.report(b)
+		}
+	}
+}
+
+func (s *scene) editsAmongTen(n int) *row {
+	s.tb.Helper()
+	s.fill(size{queues: 4, exchanges: 2, bindings: 4})
+	return latencyRow("edit-ten", "one edit among ten", s.newEditor(s.someBindings()).edit(n))
+}
+
+func (s *scene) editsQuiet(n int) *row {
+	s.tb.Helper()
+	e := s.newEditor(s.someBindings())
+	end := s.profiles.during(s.tb, "edit-quiet")
+	defer end()
+	start := time.Now()
+	r := latencyRow("edit-quiet", "one edit among many, apply to Ready, p99: nothing else going on", e.edit(n))
+	r.AimFigure = 500
+	// The new key is bound, the old one is unbound, and both are read back.
+	writes := len(s.requests.Writes(start))
+	r.count("writes to the broker in each", (writes+n-1)/n)
+	r.count("requests to the broker in each", (len(s.requests.Requests(start))+n-1)/n)
+	if writes != 2*n {
+		s.tb.Errorf("%d writes to the broker for %d edits of a binding", writes, n)
+	}
+	return r
+}
+
+func (s *scene) editsDuringSweeps(n int) *row {
+	s.tb.Helper()
+	e := s.newEditor(s.someBindings())
+	end := s.profiles.during(s.tb, "edit-sweep")
+	defer end()
+	stop, sweeps := make(chan struct{}), 0
+	var sweeping sync.WaitGroup
+	sweeping.Go(func() {
+		for ; ; sweeps++ {
+			select {
+			case <-stop:
+				return
+			default:
+				s.swept(s.askForSweep())
+			}
+		}
+	})
+	r := latencyRow("edit-sweep", "the same, during drift checks of everything", e.edit(n))
+	close(stop)
+	sweeping.Wait()
+	r.AimRatio = 5
+	r.count("drift checks", sweeps)
+	if sweeps == 0 {
+		s.tb.Error("no drift check went on")
+	}
+	return r
+}
+
+// editsDuringCreation edits until all others are Ready.
+func (s *scene) editsDuringCreation(others int) *row {
+	s.tb.Helper()
+	e := s.newEditor(s.someBindings())
+	end := s.profiles.during(s.tb, "edit-create")
+	defer end()
+	var objects []v1alpha1.Object
+	for _, o := range workload(s.namespace, sizeOf(others)) {
+		o.SetName("other-" + o.GetName())
+		if b, ok := o.(*v1alpha1.ExchangeBinding); ok {
+			b.Spec.Source, b.Spec.Destination = "other-"+b.Spec.Source, "other-"+b.Spec.Destination
+		}
+		objects = append(objects, o)
+	}
+	seen := &readiness{prefix: "other-", want: len(objects)}
+	seen.watch(s.tb, s.client, s.namespace)
+	created := make(chan struct{})
+	go func() {
+		defer close(created)
+		createAll(s.tb, s.client, objects)
+	}()
+	var all []time.Duration
+	for !seen.all() {
+		all = append(all, e.edit(1)...)
+	}
+	<-created
+	r := latencyRow("edit-create", fmt.Sprintf("the same, while %d others are being created", len(objects)), all)
+	r.AimRatio = 5
+	return r
+}
+
+// editor changes the routing key of some bindings, one after the other.
+type editor struct {
+	s        *scene
+	bindings []*v1alpha1.ExchangeBinding
+	events   []<-chan watch.Event // of each
+	edits    int
+}
+
+// someBindings are up to ten of those that a scene was filled with.
+func (s *scene) someBindings() []*v1alpha1.ExchangeBinding {
+	s.tb.Helper()
+	var list v1alpha1.ExchangeBindingList
+	if err := s.client.List(s.tb.Context(), &list, client.InNamespace(s.namespace)); err != nil {
+		s.tb.Fatal(err)
+	}
+	var out []*v1alpha1.ExchangeBinding
+	for i := range list.Items[:min(len(list.Items), 10)] {
+		out = append(out, &list.Items[i])
+	}
+	return out
+}
+
+func (s *scene) newEditor(bindings []*v1alpha1.ExchangeBinding) *editor {
+	s.tb.Helper()
+	e := &editor{s: s, bindings: bindings}
+	for _, binding := range bindings {
+		watcher, err := s.client.Watch(s.tb.Context(), &v1alpha1.ExchangeBindingList{}, &client.ListOptions{
+			Namespace: s.namespace, FieldSelector: fields.OneTermEqualSelector(metav1.ObjectNameField, binding.Name),
+		})
+		if err != nil {
+			s.tb.Fatal(err)
+		}
+		s.tb.Cleanup(watcher.Stop)
+		e.events = append(e.events, watcher.ResultChan())
+	}
+	return e
+}
+
+// edit makes n edits and returns how long each took from apply to Ready. Each
+// must have reached the broker by then.
+func (e *editor) edit(n int) []time.Duration {
+	e.s.tb.Helper()
+	var out []time.Duration
+	for range n {
+		i := e.edits % len(e.bindings)
+		e.edits++
+		start := time.Now()
+		binding := e.bindings[i]
+		patch := fmt.Sprintf(`{"spec":{"routingKeys":["edited.%d.%d"]}}`, start.UnixNano(), e.edits)
+		if err := e.s.client.Patch(e.s.tb.Context(), binding, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+			e.s.tb.Fatal(err)
+		}
+		e.ready(i, binding.Generation)
+		out = append(out, time.Since(start))
+		path := fmt.Sprintf("/api/bindings/%s/e/%s/q/%s", url.PathEscape(cmp.Or(binding.Spec.VirtualHost, e.s.host)), binding.Spec.Source, binding.Spec.Destination)
+		if !slices.ContainsFunc(e.s.requests.Writes(start), func(r harness.Request) bool { return r.Method == "POST" && r.Path == path }) {
+			e.s.tb.Errorf("%s is Ready, and nothing was sent to %s", binding.Name, path)
+		}
+	}
+	return out
+}
+
+func (e *editor) ready(i int, generation int64) {
+	e.s.tb.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case event, open := <-e.events[i]:
+			if !open {
+				e.s.tb.Fatal("the watch of a binding has ended")
+			}
+			if b, ok := event.Object.(*v1alpha1.ExchangeBinding); ok && b.Status.ObservedGeneration >= generation && isReady(b) {
+				return
+			}
+		case <-deadline:
+			e.s.tb.Fatalf("%s is not Ready after %s", e.bindings[i].Name, patience)
+		}
+	}
+}
+
+// latencyRow has the 99th percentile as its figure.
+func latencyRow(id, workload string, all []time.Duration) *row {
+	slices.Sort(all)
+	r := &row{ID: id, Workload: workload, Figure: milliseconds(percentile(all, 99)), Unit: "ms"}
+	r.more("p50", milliseconds(percentile(all, 50)), "ms")
+	r.more("edits", float64(len(all)), "")
+	for _, one := range all {
+		r.Latencies = append(r.Latencies, milliseconds(one))
+	}
+	return r
+}
+
+// percentile of sorted values: the smallest that so many percent do not exceed.
+func percentile(sorted []time.Duration, percent int) time.Duration {
+	return sorted[max((len(sorted)*percent+99)/100-1, 0)]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

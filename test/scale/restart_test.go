@@ -1,0 +1,56 @@
+package scale
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkRestart measures how long a controller that is started again works
+// until it knows that there is nothing to do.
+func BenchmarkRestart(b *testing.B) {
+	for b.Loop() {
+		s := newScene(b)
+		s.recordCalls()
+		size := sizeOf(scaled(b, 10500))
+		s.fill(size)
+		r := s.restart()
+		r.Objects = size.objects()
+		r.report(b)
+	}
+}
+
+// restart stops the controller and starts it again.
+func (s *scene) restart() *row {
+	s.tb.Helper()
+	s.controller.Stop()
+	versions := resourceVersions(s.tb, s.client, s.namespace)
+	start := time.Now()
+	synced := s.start()
+	end := s.profiles.during(s.tb, "restart")
+	settled := s.settle().Sub(start)
+	cpu := s.controller.CPU(s.tb)
+	end()
+	for key, version := range resourceVersions(s.tb, s.client, s.namespace) {
+		// The new process writes its name into the inventory: that is the fence.
+		if versions[key] != version && !strings.HasPrefix(key, "BrokerInventory/") {
+			s.tb.Errorf("a restart with everything in place writes %s", key)
+		}
+	}
+	r := &row{ID: "restart", Workload: "restart with everything in place: start of the process to nothing to do", Figure: settled.Seconds(), Unit: "s", AimFigure: 5}
+	r.limitedBy(synced.Seconds(), "its caches are synced")
+	requests, writes := s.requests.Requests(start), s.requests.Writes(start)
+	_, apiWrites := s.apiCalls(start)
+	r.count("requests to the broker", len(requests))
+	r.count("writes to the broker", len(writes))
+	r.count("writes to the API server", len(apiWrites))
+	r.more("CPU", cpu.Seconds(), "s")
+	r.more("peak RSS", mebibytes(s.controller.PeakRSS(s.tb)), "MiB")
+	if len(requests) == 0 {
+		s.tb.Error("a restart that asks the broker nothing")
+	}
+	if len(writes) > 0 {
+		s.tb.Errorf("a restart with everything in place writes to the broker: %v", writes)
+	}
+	return r
+}
