@@ -41,6 +41,14 @@ func TestRequestsOfAnObservation(t *testing.T) {
 		recorder := harness.NewRecorder(t, server.ManagementURL)
 		through := open(t, Options{Endpoint: recorder.URL, Username: server.User, Password: server.Password})
 		missing := topology.QueueID(vh, "missing")
+		// Others use this broker too: where the cluster's listings are long, one each is cheaper.
+		twoListings := 2
+		for _, collection := range []string{"queues", "exchanges"} {
+			var rows []struct{}
+			if server.Must(t, "GET", "/api/"+collection+"?columns=name", nil, &rows); len(rows) >= len(all)/2*rowsPerRead {
+				twoListings += len(all) / 2
+			}
+		}
 		for name, tc := range map[string]struct {
 			reason    string
 			selection topology.Selection
@@ -55,7 +63,7 @@ func TestRequestsOfAnObservation(t *testing.T) {
 			"one missing of two":       {reason: "the other proves the view", selection: topology.Selection{IDs: append(ids(all[:1]), missing)}, most: 2},
 			"a policy":                 {reason: "itself, and the operators' policies", selection: topology.Selection{IDs: []topology.ID{policy.ID, all[0].ID}}, most: 3},
 			"a dozen":                  {reason: "one each", selection: topology.Selection{IDs: ids(all[:12])}, most: 12},
-			"all of them":              {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: 2},
+			"all of them":              {reason: "two listings of everything", selection: topology.Selection{IDs: ids(all)}, most: twoListings},
 			"virtual hosts":            {reason: "two listings", selection: topology.Selection{IDs: []topology.ID{topology.VirtualHostID(vh), topology.VirtualHostID(other)}}, most: 2},
 		} {
 			since := time.Now()

@@ -52,9 +52,15 @@ func FuzzListings(f *testing.F) {
 	})
 }
 
-func decodeAll[W wire](t *testing.T, answer string) {
+func readAll[W wire](answer string) (oneOrMany[W], error) {
 	var all oneOrMany[W]
-	if all.readFrom(bufio.NewReader(strings.NewReader(answer))) != nil {
+	err := all.readFrom(bufio.NewReader(strings.NewReader(answer)))
+	return all, err
+}
+
+func decodeAll[W wire](t *testing.T, answer string) {
+	all, err := readAll[W](answer)
+	if err != nil {
 		return
 	}
 	for _, w := range all {
