@@ -46,6 +46,8 @@ type Cluster struct {
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
+	// inherited bindings, until they are known to be whole.
+	inherited map[topology.ID]inheritance
 	// departures that the breaker counts, and what the store has of them.
 	departures, stored topology.Departures
 	// sweeps under way, by connection: when their snapshots were taken.
@@ -72,6 +74,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		operations: map[topology.ID]*operation{},
 		setbacks:   newLedger(),
 		written:    map[topology.ID]time.Time{},
+		inherited:  map[topology.ID]inheritance{},
 		sweeps:     map[topology.ConnectionKey]time.Time{},
 	}
 }
@@ -274,6 +277,9 @@ func (c *Cluster) load(ctx context.Context) error {
 	}
 	for _, key := range c.world.Absent() {
 		c.dirty[key] = struct{}{}
+	}
+	if c.epoch == 0 {
+		c.inherit(inventory)
 	}
 	c.departures, c.stored = departures, departures
 	c.loaded = true

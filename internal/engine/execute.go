@@ -307,6 +307,7 @@ func (x *execution) readBack(ctx context.Context) error {
 		}
 		confirmed = append(confirmed, step)
 		c.ledger.clear(step.ID)
+		delete(c.inherited, step.ID)
 	}
 	x.done = confirmed
 	x.noteTopicIDs(live)
