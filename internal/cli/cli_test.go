@@ -233,6 +233,37 @@ func TestStatusOfResources(t *testing.T) {
 	}
 }
 
+// A migration whose connection was deleted is on the books and nowhere else.
+func TestStatusStranded(t *testing.T) {
+	books := &v1alpha1.BrokerInventory{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "warrener-system", Name: "kafka-x-0"}, BrokerType: v1alpha1.BrokerTypeKafka, ClusterID: "x",
+		Entries: []string{
+			`topic "" gone owner=Topic/orders/gone policy=DeleteIfUnused via=orders/old operation=Reassign`,
+			`topic "" moves owner=Topic/orders/moves policy=DeleteIfUnused via=orders/events operation=Reassign`,
+			`topic "" idle owner=Topic/orders/idle policy=DeleteIfUnused via=orders/old`,
+		},
+	}
+	d := newDesk(t, calm(), books)
+	d.ends(ExitFound, "status", "--exit-code")
+	d.shows("of a connection that is gone", `CONNECTION   READY   BROKER        CLUSTER                  OWNED   PENDING   LEFT BEHIND   HELD
+events       True    Kafka 4.3.1   5L6g3nShT-eMCtK--X86sw   3       0         0             0
+
+Reassign of topic gone stands still without a connection
+  Kafka orders/old, through which it ran, is gone
+  to go on       apply the connection again, by the same name
+`, "")
+	d.ends(ExitDone, "status", "-o", "json")
+	if out := d.out.String(); !strings.Contains(out, `"stranded": [`) || !strings.Contains(out, `"operation": "Reassign"`) || strings.Contains(out, "topic moves") {
+		t.Errorf("for programs: %s", out)
+	}
+
+	d = newDesk(t, calm(), books)
+	d.client.PrependReactor("list", "brokerinventories", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, fmt.Errorf("forbidden")
+	})
+	d.ends(ExitDone, "status", "--exit-code")
+}
+
 func TestStatusLeftBehind(t *testing.T) {
 	d := newDesk(t, troubledShop())
 	d.ends(ExitDone, "status", "--left-behind")

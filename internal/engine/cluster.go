@@ -41,6 +41,7 @@ type Cluster struct {
 	draining map[topology.ID]*drain
 	// operations to be carried on with, and how far they are.
 	operations map[topology.ID]*operation
+	tally      tally
 	// setbacks pace operations that failed.
 	setbacks *ledger
 	// written: when this process last changed an object, so that an older
@@ -72,6 +73,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		settling:   map[topology.ID]settlement{},
 		draining:   map[topology.ID]*drain{},
 		operations: map[topology.ID]*operation{},
+		tally:      newTally(),
 		setbacks:   newLedger(),
 		written:    map[topology.ID]time.Time{},
 		inherited:  map[topology.ID]inheritance{},
@@ -280,6 +282,9 @@ func (c *Cluster) load(ctx context.Context) error {
 	}
 	if c.epoch == 0 {
 		c.inherit(inventory)
+		for _, id := range c.world.Underway() {
+			c.tally.begin(id, c.clock(), true)
+		}
 	}
 	c.departures, c.stored = departures, departures
 	c.loaded = true

@@ -20,7 +20,7 @@ import (
 // routes, and what was declared before does not.
 func TestKilledInTheMiddleOfABinding(t *testing.T) {
 	const resources, keys = 2, 20
-	rounds := 3
+	rounds := 2
 	if harness.Long() {
 		rounds = 30
 	}
