@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 // desk is a command line in front of a cluster in memory.
@@ -216,10 +217,10 @@ func TestStatusOfResources(t *testing.T) {
 	}}
 	d := newDesk(t, append(platform(), suspended)...)
 	d.ends(ExitDone, "status")
-	golden(t, "status/resources.txt", d.out.String())
+	golden.Check(t, "status/resources.txt", d.out.String())
 	d.ends(ExitFound, "status", "--exit-code")
 	d.ends(ExitDone, "status", "-o", "yaml")
-	golden(t, "status/resources.yaml", d.out.String())
+	golden.Check(t, "status/resources.yaml", d.out.String())
 
 	// A screen is no place for thousands.
 	var many []runtime.Object
