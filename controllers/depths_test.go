@@ -2,11 +2,8 @@ package controllers
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/engine"
@@ -68,27 +65,7 @@ func TestDeadLettersPresentFlipsAtZero(t *testing.T) {
 
 func TestQueueMetrics(t *testing.T) {
 	c := &depthCollector{of: map[topology.ConnectionKey]map[topology.ID]topology.Depth{}}
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(c)
-	read := func() []string {
-		t.Helper()
-		families, err := registry.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out []string
-		for _, family := range families {
-			for _, metric := range family.GetMetric() {
-				line := family.GetName()
-				for _, label := range metric.GetLabel() {
-					line += " " + label.GetName() + "=" + label.GetValue()
-				}
-				out = append(out, fmt.Sprintf("%s %g", line, metric.GetGauge().GetValue()))
-			}
-		}
-		slices.Sort(out)
-		return out
-	}
+	read := func() []string { t.Helper(); return gather(t, c) }
 	events := topology.ConnectionKey{Kind: v1alpha1.KindKafkaConnection, Namespace: "shop", Name: "events"}
 	c.set(connectionKey(), map[topology.ID]topology.Depth{
 		topology.QueueID("shop", "q"):      {Messages: 3, Consumers: 2},

@@ -146,8 +146,8 @@ func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapt
 		allowed = c.GetAnnotations()[v1alpha1.AnnotationAllowDeletes]
 	}
 	return engine.Session{
-		AllowDeletes: allowed,
-		Connection:   s.key, Broker: broker, ClusterID: s.reaches(),
+		AllowDeletes: allowed, Succeeds: true,
+		Connection: s.key, Broker: broker, ClusterID: s.reaches(),
 		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, brokerOf(s.key)) },
 		Verify:  func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
 	}

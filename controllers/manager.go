@@ -78,6 +78,10 @@ func Setup(mgr manager.Manager, options Options) error {
 	if err := mgr.Add(r.status); err != nil {
 		return fmt.Errorf("add the status writer: %w", err)
 	}
+	operationMetrics.watch(r)
+	if err := mgr.Add(manager.RunnableFunc(r.lookForStranded)); err != nil {
+		return fmt.Errorf("add the search for operations: %w", err)
+	}
 	c, err := controller.NewTyped("clusters", mgr, controller.TypedOptions[Request]{
 		Reconciler: r, MaxConcurrentReconciles: workers,
 		RateLimiter: workqueue.NewTypedItemExponentialFailureRateLimiter[Request](firstBackoff, longestBackoff),

@@ -60,7 +60,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, driftReported, ledgerDepth,
-		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths)
+		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths, operationMetrics)
 }
 
 // countRequests is the requestHook of a connection.

@@ -76,7 +76,7 @@ type ObjectStatus struct {
 	ApprovedPlan string `json:"approvedPlan,omitempty"`
 
 	// owns lists the broker objects that this object owns, such as "queue shop/order.process", for
-	// people to read. It is cut at 64 entries; the BrokerInventory holds them all.
+	// people to read, and for a controller to see what one that was killed had not come to the end of. It is cut at 64 entries; the BrokerInventory holds them all.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64

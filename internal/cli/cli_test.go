@@ -18,6 +18,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 // desk is a command line in front of a cluster in memory.
@@ -216,10 +217,10 @@ func TestStatusOfResources(t *testing.T) {
 	}}
 	d := newDesk(t, append(platform(), suspended)...)
 	d.ends(ExitDone, "status")
-	golden(t, "status/resources.txt", d.out.String())
+	golden.Check(t, "status/resources.txt", d.out.String())
 	d.ends(ExitFound, "status", "--exit-code")
 	d.ends(ExitDone, "status", "-o", "yaml")
-	golden(t, "status/resources.yaml", d.out.String())
+	golden.Check(t, "status/resources.yaml", d.out.String())
 
 	// A screen is no place for thousands.
 	var many []runtime.Object
@@ -231,6 +232,37 @@ func TestStatusOfResources(t *testing.T) {
 	if out := d.out.String(); strings.Count(out, "Queue orders/q") != mostTold || !strings.Contains(out, "10 more resources are not ready, and so on: -o json lists them all") {
 		t.Errorf("not %d, or not the rest:\n%s", mostTold, out)
 	}
+}
+
+// A migration whose connection was deleted is on the books and nowhere else.
+func TestStatusStranded(t *testing.T) {
+	books := &v1alpha1.BrokerInventory{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "warrener-system", Name: "kafka-x-0"}, BrokerType: v1alpha1.BrokerTypeKafka, ClusterID: "x",
+		Entries: []string{
+			`topic "" gone owner=Topic/orders/gone policy=DeleteIfUnused via=orders/old operation=Reassign`,
+			`topic "" moves owner=Topic/orders/moves policy=DeleteIfUnused via=orders/events operation=Reassign`,
+			`topic "" idle owner=Topic/orders/idle policy=DeleteIfUnused via=orders/old`,
+		},
+	}
+	d := newDesk(t, calm(), books)
+	d.ends(ExitFound, "status", "--exit-code")
+	d.shows("of a connection that is gone", `CONNECTION   READY   BROKER        CLUSTER                  OWNED   PENDING   LEFT BEHIND   HELD
+events       True    Kafka 4.3.1   5L6g3nShT-eMCtK--X86sw   3       0         0             0
+
+Reassign of topic gone stands still without a connection
+  Kafka orders/old, through which it ran, is gone
+  to go on       apply the connection again, by the same name
+`, "")
+	d.ends(ExitDone, "status", "-o", "json")
+	if out := d.out.String(); !strings.Contains(out, `"stranded": [`) || !strings.Contains(out, `"operation": "Reassign"`) || strings.Contains(out, "topic moves") {
+		t.Errorf("for programs: %s", out)
+	}
+
+	d = newDesk(t, calm(), books)
+	d.client.PrependReactor("list", "brokerinventories", func(clienttesting.Action) (bool, runtime.Object, error) {
+		return true, nil, fmt.Errorf("forbidden")
+	})
+	d.ends(ExitDone, "status", "--exit-code")
 }
 
 func TestStatusLeftBehind(t *testing.T) {

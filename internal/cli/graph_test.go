@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 func TestGraphOfManifests(t *testing.T) {
@@ -17,7 +18,7 @@ func TestGraphOfManifests(t *testing.T) {
 	if code := d.run("graph", "-k", "../../config/samples"); code != ExitDone {
 		t.Fatalf("exit code %d: %s", code, d.err.String())
 	}
-	golden(t, "graph/samples.mmd", d.out.String())
+	golden.Check(t, "graph/samples.mmd", d.out.String())
 }
 
 // The picture in docs/graph.md is one of the samples as they are.
@@ -26,7 +27,7 @@ func TestGraphInDocs(t *testing.T) {
 	if code := d.run("graph", "-k", "../../config/samples", "-o", "svg"); code != ExitDone {
 		t.Fatalf("exit code %d: %s", code, d.err.String())
 	}
-	golden(t, "../../../docs/graph.svg", d.out.String())
+	golden.Check(t, "../../../docs/graph.svg", d.out.String())
 }
 
 // platform has two connections to one cluster, and an object in each state.
@@ -64,7 +65,7 @@ func TestGraphOfACluster(t *testing.T) {
 	if code := d.run("graph"); code != ExitDone {
 		t.Fatalf("exit code %d: %s", code, d.err.String())
 	}
-	golden(t, "graph/cluster.mmd", d.out.String())
+	golden.Check(t, "graph/cluster.mmd", d.out.String())
 }
 
 func TestGraphIsWrittenInTheFormatOfTheName(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 const operatorResources = `
@@ -52,19 +52,7 @@ func TestImportPrints(t *testing.T) {
 				t.Error("a secret is printed")
 			}
 			got := d.out.String() + "\n# stderr: " + d.err.String()
-			golden := filepath.Join("testdata", "import", name+".yaml")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s (-want +got; -update writes it anew):\n%s", tc.reason, diff)
-			}
+			golden.Check(t, filepath.Join("import", name+".yaml"), got)
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -233,15 +232,15 @@ func (c *cluster) await(ctx context.Context, connection v1alpha1.Connection, lim
 
 // books are the entries of all inventories.
 func (c *cluster) books(ctx context.Context, namespace string) ([]topology.Entry, error) {
-	list, err := c.client.Resource(brokerInventories).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	inventories, err := c.inventories(ctx, namespace)
 	if err != nil {
-		return nil, explain(err, "list", "brokerinventories")
+		return nil, err
 	}
 	var out []topology.Entry
-	for _, item := range list.Items {
-		entries, err := entriesOf(item)
+	for _, inventory := range inventories {
+		entries, err := entriesOf(inventory)
 		if err != nil {
-			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+			return nil, err
 		}
 		out = append(out, entries...)
 	}
@@ -249,19 +248,28 @@ func (c *cluster) books(ctx context.Context, namespace string) ([]topology.Entry
 	return out, nil
 }
 
-func entriesOf(item unstructured.Unstructured) ([]topology.Entry, error) {
-	var inventory v1alpha1.BrokerInventory
-	if err := convert(item.Object, &inventory); err != nil {
-		return nil, err
+// inventories lists those of a controller.
+func (c *cluster) inventories(ctx context.Context, namespace string) ([]v1alpha1.BrokerInventory, error) {
+	list, err := c.client.Resource(brokerInventories).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, explain(err, "list", "brokerinventories in namespace "+namespace)
 	}
-	var out []topology.Entry
-	for _, line := range inventory.Entries {
-		var entry topology.Entry
-		if err := entry.UnmarshalText([]byte(line)); err != nil {
-			return nil, err
+	out := make([]v1alpha1.BrokerInventory, len(list.Items))
+	for i, item := range list.Items {
+		if err := convert(item.Object, &out[i]); err != nil {
+			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
 		}
-		entry.Connection.Kind = string(inventory.BrokerType) + "Connection"
-		out = append(out, entry)
+	}
+	return out, nil
+}
+
+func entriesOf(inventory v1alpha1.BrokerInventory) ([]topology.Entry, error) {
+	out := make([]topology.Entry, len(inventory.Entries))
+	for i, line := range inventory.Entries {
+		if err := out[i].UnmarshalText([]byte(line)); err != nil {
+			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", inventory.Namespace, inventory.Name, err)
+		}
+		out[i].Connection.Kind = string(inventory.BrokerType) + "Connection"
 	}
 	return out, nil
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 const lintShop = "testdata/lint/shop.yaml"
@@ -18,13 +20,13 @@ func TestLintOutput(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			d := newDesk(t)
 			d.ends(ExitFound, args...)
-			golden(t, "lint/"+file, d.out.String())
+			golden.Check(t, "lint/"+file, d.out.String())
 		})
 	}
 	t.Run("rules.txt", func(t *testing.T) {
 		d := newDesk(t)
 		d.ends(ExitDone, "lint", "--rules")
-		golden(t, "lint/rules.txt", d.out.String())
+		golden.Check(t, "lint/rules.txt", d.out.String())
 	})
 }
 

@@ -296,22 +296,18 @@ func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*eng
 // inventory is what the controller owns on a cluster. One that was restored from
 // a backup counts as lost, as it does to the controller.
 func (w *worldView) inventory(ctx context.Context, l *link) ([]topology.Entry, error) {
-	list, err := w.cluster.client.Resource(brokerInventories).Namespace(w.overlay.home).List(ctx, metav1.ListOptions{})
+	inventories, err := w.cluster.inventories(ctx, w.overlay.home)
 	if err != nil {
-		return nil, explain(err, "list", "brokerinventories in namespace "+w.overlay.home)
+		return nil, err
 	}
 	var out []topology.Entry
-	for _, item := range list.Items {
-		var inventory v1alpha1.BrokerInventory
-		if err := convert(item.Object, &inventory); err != nil {
-			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
-		}
+	for _, inventory := range inventories {
 		if string(inventory.BrokerType)+"Connection" != l.key.Kind || inventory.ClusterID != l.clusterID || inventory.OwnUID != string(inventory.UID) {
 			continue
 		}
-		entries, err := entriesOf(item)
+		entries, err := entriesOf(inventory)
 		if err != nil {
-			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+			return nil, err
 		}
 		out = append(out, entries...)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/preview"
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 func TestShowPlan(t *testing.T) {
@@ -31,7 +32,7 @@ func TestShowPlan(t *testing.T) {
 			if err := (&app{Streams: Streams{Out: &out}}).showPlan(report, output); err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("plan", name), out.String())
+			golden.Check(t, filepath.Join("plan", name), out.String())
 		})
 	}
 	var output planFormat

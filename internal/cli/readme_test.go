@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 // The terminal session in the README is what the command prints; -update records
@@ -38,7 +40,7 @@ func TestReadme(t *testing.T) {
 		t.Fatal("nothing is recorded")
 	}
 	now := strings.Join(played, "\n")
-	if *update {
+	if golden.Updating() {
 		if err := os.WriteFile(file, []byte(readme[:at[4]]+now+readme[at[5]:]), 0o600); err != nil { //nolint:gosec // the README of this repository, by the flag of a test
 			t.Fatal(err)
 		}

@@ -82,7 +82,8 @@ func (a *app) status() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.showStatus(c, connections, objects, f)
+			stranded := c.stranded(command.Context(), connections, c.scope(f.all), f.home)
+			return a.showStatus(c, connections, objects, stranded, f)
 		},
 	}
 	flags := command.Flags()
@@ -102,21 +103,26 @@ func (c *cluster) scope(all bool) string {
 	return c.namespace
 }
 
-func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, declared []v1alpha1.Object, f statusFlags) error {
+func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, declared []v1alpha1.Object, stranded []stranding, f statusFlags) error {
 	kinds, troubled := survey(declared)
-	reports, waiting := []connectionReport{}, len(troubled) > 0
+	reports, waiting := []connectionReport{}, len(troubled)+len(stranded) > 0
 	for _, connection := range connections {
 		reports = append(reports, reportOf(connection))
 		waiting = waiting || reports[len(reports)-1].waits()
 	}
 	switch {
 	case f.output != "":
-		if err := f.output.print(a.Out, map[string]any{"connections": reports, "resources": kinds, "waiting": troubled}); err != nil {
+		all := map[string]any{"connections": reports, "resources": kinds, "waiting": troubled}
+		if len(stranded) > 0 {
+			all["stranded"] = stranded
+		}
+		if err := f.output.print(a.Out, all); err != nil {
 			return err
 		}
 	default:
 		if len(reports) > 0 {
 			a.tellStatus(reports, kinds, troubled, f.all)
+			tellStranded(a.page(), stranded)
 			break
 		}
 		where := "in the cluster"
@@ -126,6 +132,7 @@ func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, declared
 		fmt.Fprintf(a.Err, "There are no connections %s.\n", where)
 		tellKinds(a.page(), kinds)
 		tellObjects(a.page(), troubled)
+		tellStranded(a.page(), stranded)
 	}
 	if waiting && f.exitCode {
 		return errFound

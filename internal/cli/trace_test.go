@@ -3,6 +3,8 @@ package cli
 import (
 	"strings"
 	"testing"
+
+	"github.com/warrener-dev/warrener/test/golden"
 )
 
 func TestTrace(t *testing.T) {
@@ -43,7 +45,7 @@ func TestTrace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t)
 			d.ends(c.exit, append(strings.Fields(c.line), "--exit-code")...)
-			golden(t, "trace/"+name+".txt", d.out.String()+d.err.String())
+			golden.Check(t, "trace/"+name+".txt", d.out.String()+d.err.String())
 		})
 	}
 }

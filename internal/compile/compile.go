@@ -82,6 +82,9 @@ func Claim(obj v1alpha1.Object, conn ConnectionDefaults) topology.Claim {
 		Approved:   approvedOf(obj),
 		Suspended:  obj.IsSuspended(),
 		Settled:    isSettled(obj),
+		Reported:   obj.GetStatus().Owns,
+
+		ReportedInPart: len(obj.GetStatus().Owns) == v1alpha1.MaxOwns,
 	}
 	if claim.Connection == (topology.ConnectionKey{}) {
 		claim.Connection = ConnectionOf(obj)

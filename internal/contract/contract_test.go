@@ -2,23 +2,19 @@ package contract
 
 import (
 	"encoding/json"
-	"flag"
 	"maps"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
+	"github.com/warrener-dev/warrener/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const common = "connectionRef: {name: shop}, contract: {configMap: c}"
 
@@ -78,19 +74,7 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			b.WriteString("\n" + data[Key])
-			golden := filepath.Join("testdata", name+".txt")
-			if *update {
-				if err := os.WriteFile(golden, []byte(b.String()), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), b.String()); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
-			}
+			golden.Check(t, name+".txt", b.String())
 			checkData(t, data)
 		})
 	}

@@ -170,7 +170,11 @@ func (b *broker) Apply(_ context.Context, wave []topology.Step) []topology.Outco
 		if b.inHand(step.ID) {
 			b.offences = append(b.offences, fmt.Sprintf("%s %s: an operation has it in hand", step.Verb, step.ID))
 		}
-		b.journal.add("%s %s", step.Verb, step.ID)
+		doubt := ""
+		if binding, ok := step.Live.(*topology.Binding); ok && binding.Uncertain && step.Verb == topology.VerbDelete {
+			doubt = " uncertain"
+		}
+		b.journal.add("%s %s%s", step.Verb, step.ID, doubt)
 		out[i] = topology.Outcome{Step: step, Err: b.apply(step, before)}
 	}
 	return out

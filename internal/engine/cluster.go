@@ -42,11 +42,14 @@ type Cluster struct {
 	draining map[topology.ID]*drain
 	// operations to be carried on with, and how far they are.
 	operations map[topology.ID]*operation
+	tally      tally
 	// setbacks pace operations that failed.
 	setbacks *ledger
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
+	// inherited bindings, until they are known to be whole.
+	inherited map[topology.ID]inheritance
 	// departures that the breaker counts, and what the store has of them.
 	departures, stored topology.Departures
 	// sweeps under way, by connection: when their snapshots were taken.
@@ -72,8 +75,10 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		settling:   map[topology.ID]settlement{},
 		draining:   map[topology.ID]*drain{},
 		operations: map[topology.ID]*operation{},
+		tally:      newTally(),
 		setbacks:   newLedger(),
 		written:    map[topology.ID]time.Time{},
+		inherited:  map[topology.ID]inheritance{},
 		sweeps:     map[topology.ConnectionKey]time.Time{},
 	}
 }
@@ -254,6 +259,12 @@ func (c *Cluster) load(ctx context.Context) error {
 	}
 	for _, key := range c.world.Absent() {
 		c.dirty.add(key)
+	}
+	if c.epoch == 0 {
+		c.inherit(inventory)
+		for _, id := range c.world.Underway() {
+			c.tally.begin(id, c.clock(), true)
+		}
 	}
 	c.departures, c.stored = departures, departures
 	c.loaded = true

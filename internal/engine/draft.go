@@ -44,6 +44,9 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 		}
 		o.live = live
 	}
+	if o.session.Succeeds {
+		o.live = c.doubt(scope.focus, o.live)
+	}
 	for round := 0; ; round++ {
 		p := c.compute(owners, scope, o.live, o.session.ClusterID)
 		if p == nil {

@@ -149,9 +149,13 @@ func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, dr
 		c.stored = *departures
 	}
 	for _, entry := range put {
+		was, _ := c.world.Entry(entry.ID)
+		c.tally.booked(was, entry)
 		c.world.SetEntry(entry)
 	}
 	for _, id := range drop {
+		was, _ := c.world.Entry(id)
+		c.tally.booked(was, topology.Entry{})
 		c.world.DropEntry(id)
 	}
 	return nil
@@ -307,6 +311,7 @@ func (x *execution) readBack(ctx context.Context) error {
 		}
 		confirmed = append(confirmed, step)
 		c.ledger.clear(step.ID)
+		delete(c.inherited, step.ID)
 	}
 	x.done = confirmed
 	x.noteTopicIDs(live)

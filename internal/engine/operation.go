@@ -66,6 +66,7 @@ func (c *Cluster) noteOperations(p *draft, x *execution, problems map[topology.O
 			}
 			o = &operation{due: c.clock()}
 			c.operations[id] = o
+			c.tally.begin(id, c.clock(), false)
 		}
 		if try := p.advances[id]; o.try != try {
 			o.try, o.due = try, c.clock()
@@ -269,10 +270,15 @@ func (c *Cluster) advance(ctx context.Context, s Session, a advance) error {
 // takeDown notes how an Advance went. Its failure is the object's business.
 func (c *Cluster) takeDown(ctx context.Context, a advance, progress topology.Progress, failure error) error {
 	calledOff := c.halt(a)
+	if failure == nil {
+		c.count(a, progress)
+	}
 	switch {
 	case calledOff || ctx.Err() != nil:
-	case failure == nil && progress.Done, topology.ClassOf(failure) == topology.ClassInUse:
-		return c.closeOperation(ctx, a)
+	case failure == nil && progress.Done:
+		return c.closeOperation(ctx, a, OutcomeDone)
+	case topology.ClassOf(failure) == topology.ClassInUse:
+		return c.closeOperation(ctx, a, OutcomeInUse)
 	default:
 		c.noteAdvance(a, progress, failure)
 	}
@@ -316,7 +322,7 @@ func (c *Cluster) noteAdvance(a advance, progress topology.Progress, err error) 
 // closeOperation strikes an operation from the books that is done, or has found
 // that it cannot be. What waited for its end is looked at, and the owners are
 // judged by what is there.
-func (c *Cluster) closeOperation(ctx context.Context, a advance) error {
+func (c *Cluster) closeOperation(ctx context.Context, a advance, outcome string) error {
 	release, err := c.locks.acquire(ctx, newStake([]topology.ID{a.ID()}, nil))
 	if err != nil {
 		return err
@@ -330,6 +336,9 @@ func (c *Cluster) closeOperation(ctx context.Context, a advance) error {
 	c.state.Unlock()
 	if entry := c.entriesOf([]*operation{a.noted})[0]; entry.Operation == a.Kind {
 		entry.Operation = ""
+		c.state.Lock()
+		c.tally.closing[a.ID()] = outcome
+		c.state.Unlock()
 		if err := c.write(ctx, epoch, []topology.Entry{entry}, nil); err != nil {
 			return err // it is found to be done once more
 		}

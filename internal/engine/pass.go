@@ -39,6 +39,10 @@ type Session struct {
 	// Verify fails if the broker that answers is not that of the inventory any
 	// more. It is called before anything is written, to the broker or about it.
 	Verify func(ctx context.Context) error
+	// Succeeds: a process before this one may have been killed in the middle of its
+	// calls, and what these may have left half done is looked for. Claims must have
+	// what statuses say (Claim.Reported).
+	Succeeds bool
 	// AllowDeletes is the id of the held deletions that may go; "" if nobody has
 	// allowed any.
 	AllowDeletes string

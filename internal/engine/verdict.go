@@ -147,6 +147,9 @@ func (x *execution) isPending(step topology.Step) bool {
 }
 
 func (c *Cluster) verdict(claim *topology.Claim, problems []problem, drift []string) Verdict {
+	if len(c.inherited) == 0 {
+		claim.Reported = nil // nothing is judged by it any more
+	}
 	v := Verdict{
 		Owner: claim.Owner, Drift: drift, Warnings: claim.Warnings,
 		Owns: c.world.Holdings(claim.Owner.OwnerKey),

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -22,9 +21,8 @@ import (
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // declared reads custom resources of namespace orders.
 func declared(t *testing.T, text string) []Source {
@@ -87,24 +85,6 @@ func colourful(sources []Source) []Source {
 	return sources
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got); if that is right: go test ./internal/graph -update\n%s", name, diff)
-	}
-}
-
 func TestGolden(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -122,9 +102,9 @@ func TestGolden(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, test.name+".svg", svg)
-		golden(t, test.name+".mmd", g.Mermaid(test.unfold))
-		golden(t, test.name+".dot", g.DOT(test.unfold))
+		golden.Check(t, test.name+".svg", svg)
+		golden.Check(t, test.name+".mmd", g.Mermaid(test.unfold))
+		golden.Check(t, test.name+".dot", g.DOT(test.unfold))
 	}
 }
 
@@ -340,8 +320,8 @@ func TestOddNames(t *testing.T) {
 	if strings.Contains(page, "<script>alert") {
 		t.Error("a name became a script in the page")
 	}
-	golden(t, "odd.mmd", g.Mermaid(true))
-	golden(t, "odd.dot", g.DOT(true))
+	golden.Check(t, "odd.mmd", g.Mermaid(true))
+	golden.Check(t, "odd.dot", g.DOT(true))
 }
 
 // A page asks for nothing: the only addresses in it are names of XML.

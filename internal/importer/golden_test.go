@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,9 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // What people get to see, and what a plan of it would do to the broker it came
 // from: nothing.
@@ -63,19 +61,7 @@ func TestGolden(t *testing.T) {
 				}
 			}
 			sameObjects(t, results, got)
-			golden := filepath.Join("testdata", strings.TrimSuffix(name, filepath.Ext(name))+".golden.yaml")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s: -want +got, go test ./internal/importer -update writes it anew:\n%s", tc.reason, diff)
-			}
+			golden.Check(t, strings.TrimSuffix(name, filepath.Ext(name))+".golden.yaml", got)
 		})
 	}
 }

@@ -77,7 +77,6 @@ func (b *builder) requireApproval(rulings []ruling) {
 		}
 	}
 	for owner, p := range b.proposals {
-		slices.SortFunc(p.Steps, func(x, y ProposedStep) int { return x.ID.Compare(y.ID) })
 		p.sign(b.in.ClusterID)
 		p.Approved = p.isApproved(b.in.World.claims[owner].Approved)
 		if p.Approved {
@@ -93,12 +92,15 @@ func (b *builder) requireApproval(rulings []ruling) {
 	}
 }
 
+// propose keeps the steps of a proposal in the order of their objects.
 func (b *builder) propose(claim *topology.Claim, step ProposedStep) {
 	key := claim.Owner.OwnerKey
 	if b.proposals[key] == nil {
 		b.proposals[key] = &Proposal{Owner: claim.Owner}
 	}
-	b.proposals[key].Steps = append(b.proposals[key].Steps, step)
+	p := b.proposals[key]
+	at, _ := slices.BinarySearchFunc(p.Steps, step.ID, func(s ProposedStep, id topology.ID) int { return s.ID.Compare(id) })
+	p.Steps = slices.Insert(p.Steps, at, step)
 }
 
 // proposeChange finds what replaces an object, or ends the order of a topic's
@@ -297,7 +299,6 @@ func (b *builder) proposeHeld() {
 		b.propose(claim, step)
 	}
 	for _, p := range b.proposals {
-		slices.SortFunc(p.Steps, func(x, y ProposedStep) int { return x.ID.Compare(y.ID) })
 		b.plan.Proposals = append(b.plan.Proposals, *p)
 	}
 	slices.SortFunc(b.plan.Proposals, func(x, y Proposal) int { return x.Owner.Compare(y.Owner.OwnerKey) })

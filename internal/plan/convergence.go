@@ -247,20 +247,20 @@ func (b *builder) record(id topology.ID, d decision) {
 // ago may only not show yet: the fields that it was made with are remembered until
 // a later plan finds them unset.
 func (b *builder) recordAnew(id topology.ID, d decision) {
-	fields := slices.Concat(declaredFields(d.want.Resource), d.entry.Fields)
-	slices.Sort(fields)
-	b.recordEntry(id, d, slices.Compact(fields))
+	b.recordBeside(id, d, d.entry.Fields)
 }
 
 // recordReleasing is record for an update: fields that it has yet to unset are
 // remembered until a later plan finds them unset.
 func (b *builder) recordReleasing(id topology.ID, d decision, changes []topology.Change) {
-	fields := declaredFields(d.want.Resource)
-	for _, field := range d.entry.Fields {
-		if slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field }) {
-			fields = append(fields, field)
-		}
-	}
+	b.recordBeside(id, d, slices.DeleteFunc(slices.Clone(d.entry.Fields), func(field string) bool {
+		return !slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field })
+	}))
+}
+
+// recordBeside is record with fields beside those that are declared.
+func (b *builder) recordBeside(id topology.ID, d decision, others []string) {
+	fields := slices.Concat(declaredFields(d.want.Resource), others)
 	slices.Sort(fields)
 	b.recordEntry(id, d, slices.Compact(fields))
 }

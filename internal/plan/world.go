@@ -215,6 +215,9 @@ func (w *World) Has(kind topology.Kind) bool {
 	return false
 }
 
+// Underway lists the objects with an operation on the books. Sorted.
+func (w *World) Underway() []topology.ID { return topology.SortedIDs(w.underway) }
+
 // Entries is the number of inventory entries.
 func (w *World) Entries() int { return len(w.inventory) }
 

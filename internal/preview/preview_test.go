@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,9 +14,8 @@ import (
 
 	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 var (
 	rabbit = topology.ConnectionKey{Kind: "RabbitMQConnection", Namespace: "orders", Name: "rabbitmq"}
@@ -107,34 +103,17 @@ func everything() Report {
 	return Report{Notes: []string{"ownership unknown, deletes not shown"}, Clusters: []Cluster{first, second}}
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got); -update writes it anew:\n%s", path, diff)
-	}
-}
-
 func TestOutputs(t *testing.T) {
 	report := everything()
 	var text bytes.Buffer
 	Text(&text, report, nil)
-	golden(t, "everything.txt", text.String())
-	golden(t, "everything.md", Markdown(report))
+	golden.Check(t, "everything.txt", text.String())
+	golden.Check(t, "everything.md", Markdown(report))
 	encoded, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "everything.json", string(encoded)+"\n")
+	golden.Check(t, "everything.json", string(encoded)+"\n")
 	var coloured bytes.Buffer
 	Text(&coloured, report, func(action Action, text string) string { return "<" + string(action) + ">" + text })
 	if n := strings.Count(coloured.String(), "<create>"); n != report.Counts()[Create] {
@@ -153,8 +132,8 @@ func TestNothingToDo(t *testing.T) {
 	}
 	var text bytes.Buffer
 	Text(&text, report, nil)
-	golden(t, "nothing.txt", text.String())
-	golden(t, "nothing.md", Markdown(report))
+	golden.Check(t, "nothing.txt", text.String())
+	golden.Check(t, "nothing.md", Markdown(report))
 }
 
 // A suspended resource is left alone on purpose: that is no change.

@@ -95,7 +95,11 @@ func bind(ctx context.Context, b *Broker, want *topology.Binding) error {
 // deleteBinding deletes a binding; one that is uncertain may lead somewhere
 // without being listed, and is declared first so that there is one to delete.
 func deleteBinding(ctx context.Context, b *Broker, step topology.Step) error {
-	if binding := b.uncertain.of(step.ID); binding != nil {
+	binding := b.uncertain.of(step.ID)
+	if live, ok := step.Live.(*topology.Binding); ok && live.Uncertain {
+		binding = live
+	}
+	if binding != nil {
 		if err := bind(ctx, b, binding); err != nil {
 			return err
 		}

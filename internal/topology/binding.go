@@ -107,6 +107,34 @@ func BindingEnds(id ID) (source, destination ID, err error) {
 	return ID{}, ID{}, malformed
 }
 
+// BindingOf takes a binding out of its ID.
+func BindingOf(id ID) (*Binding, error) {
+	source, destination, err := BindingEnds(id)
+	if err != nil {
+		return nil, err
+	}
+	out := &Binding{VirtualHost: id.Scope, Source: source.Name, Destination: destination.Name, DestinationType: DestinationQueue}
+	if destination.Kind == KindExchange {
+		out.DestinationType = DestinationExchange
+	}
+	// What names a binding without key and arguments is how the whole name begins.
+	rest := strings.TrimPrefix(id.Name, strings.TrimSuffix(out.ID().Name, `""`))
+	key, rest, ok := cutName(rest + " ")
+	if !ok {
+		return nil, fmt.Errorf("%q names a binding without a routing key", id.Name)
+	}
+	out.RoutingKey = key
+	if rest = strings.TrimSpace(rest); rest != "" {
+		if out.Arguments, err = ParseArguments([]byte(rest)); err != nil {
+			return nil, fmt.Errorf("%q: %w", id.Name, err)
+		}
+	}
+	if out.ID() != id {
+		return nil, fmt.Errorf("%q is not how a binding is named", id.Name)
+	}
+	return out, nil
+}
+
 // cutName reads what quoteName wrote, and returns what follows it.
 func cutName(text string) (name, rest string, ok bool) {
 	if !strings.HasPrefix(text, `"`) {

@@ -49,6 +49,11 @@ type Claim struct {
 	// Settled says that this generation has been converged before, so that a
 	// difference is drift and not an edit.
 	Settled bool
+	// Reported lists what the resource's status says that it owns, by ID.String, as
+	// the last pass that came to its end left it; ReportedInPart says that there was
+	// no room for all.
+	Reported       []string
+	ReportedInPart bool
 	// DeadLetters is the queue or topic for dead letters that this claim wants;
 	// zero if none.
 	DeadLetters ID

@@ -109,7 +109,7 @@ func playAll(t *testing.T, seeds []uint64, newWorld func(*history) world) {
 func playSome(t *testing.T, seeds []uint64, newWorld func(*history) world) {
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
-	all := &troupe{stage: &stage{t: t, plane: plane, home: plane.NewNamespace(t), client: newClient(t, plane.Config)}}
+	all := &troupe{stage: &stage{t: t, plane: plane, home: plane.NewNamespace(t), client: harness.NewClient(t, plane.Config)}}
 	all.kubeconfig = plane.LeastPrivilege(t, all.home)
 	var flags []string
 	namespaces := make([]string, min(lanes, len(seeds)))

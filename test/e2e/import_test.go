@@ -84,7 +84,7 @@ func accepted(t *testing.T, folder string) {
 	t.Helper()
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
-	namespace, kube := plane.NewNamespace(t), newClient(t, plane.Config)
+	namespace, kube := plane.NewNamespace(t), harness.NewClient(t, plane.Config)
 	for _, object := range documentsOf(t, folder) {
 		object.SetNamespace(namespace)
 		spec, _ := json.Marshal(object.Object["spec"])

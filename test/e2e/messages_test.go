@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -94,6 +95,28 @@ func amqpChannel(t testing.TB, broker *harness.RabbitMQ, virtualHost string) *am
 	must(t, channel.Confirm(false))
 	must(t, channel.Qos(10, 0, false)) // streams demand a limit
 	return channel
+}
+
+// subscribe consumes over a connection of its own, which the caller closes. Dial
+// may be nil.
+func subscribe(broker *harness.RabbitMQ, virtualHost, queue string, prefetch int, dial func(network, address string) (net.Conn, error)) (*amqp.Connection, <-chan amqp.Delivery, error) {
+	connection, err := amqp.DialConfig(broker.AMQPURL(virtualHost), amqp.Config{Dial: dial})
+	if err != nil {
+		return nil, nil, err
+	}
+	channel, err := connection.Channel()
+	if err == nil {
+		err = channel.Qos(prefetch, 0, false)
+	}
+	var deliveries <-chan amqp.Delivery
+	if err == nil {
+		deliveries, err = channel.Consume(queue, "", false, false, false, false, nil)
+	}
+	if err != nil {
+		_ = connection.Close()
+		return nil, nil, err
+	}
+	return connection, deliveries, nil
 }
 
 // publish sends messages and waits until the broker has them. Without bodies it

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,22 +139,11 @@ func (f *traffic) consume() (stop func()) {
 // subscription has a connection of its own: who subscribes while the queue is
 // replaced may lose it.
 func (f *traffic) subscription(ctx context.Context) error {
-	connection, err := amqp.Dial(f.broker.AMQPURL(f.virtualHost))
+	connection, deliveries, err := subscribe(f.broker, f.virtualHost, f.queue, 50, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = connection.Close() }()
-	channel, err := connection.Channel()
-	if err != nil {
-		return err
-	}
-	if err := channel.Qos(50, 0, false); err != nil {
-		return err
-	}
-	deliveries, err := channel.Consume(f.queue, "", false, false, false, false, nil)
-	if err != nil {
-		return err
-	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -185,14 +173,9 @@ func (f *traffic) note(delivery amqp.Delivery) {
 }
 
 func (f *traffic) once(stop func()) func() {
-	var once atomic.Bool
-	guarded := func() {
-		if once.CompareAndSwap(false, true) {
-			stop()
-		}
-	}
-	f.t.Cleanup(guarded)
-	return guarded
+	stop = sync.OnceFunc(stop)
+	f.t.Cleanup(stop)
+	return stop
 }
 
 // account compares what was confirmed with what was got.

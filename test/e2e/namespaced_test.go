@@ -26,7 +26,7 @@ func TestNamespacedOverlay(t *testing.T) {
 	t.Parallel()
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
-	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), home: plane.NewNamespace(t), client: newClient(t, plane.Config)}
+	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), home: plane.NewNamespace(t), client: harness.NewClient(t, plane.Config)}
 	second, other := plane.NewNamespace(t), plane.NewNamespace(t)
 	user, groups := harness.ServiceAccountUser(s.home, "warrener-controller")
 	own := plane.UserConfig(t, user, groups...)
@@ -72,7 +72,7 @@ func TestNamespacedOverlay(t *testing.T) {
 		}
 	}
 	for _, list := range []client.ObjectList{&v1alpha1.QueueList{}, &v1alpha1.RabbitMQConnectionList{}} {
-		if err := newClient(t, own).List(t.Context(), list, client.InNamespace(other)); !apierrors.IsForbidden(err) {
+		if err := harness.NewClient(t, own).List(t.Context(), list, client.InNamespace(other)); !apierrors.IsForbidden(err) {
 			t.Errorf("%T of a namespace that is not watched: %v, want it forbidden", list, err)
 		}
 	}

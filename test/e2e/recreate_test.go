@@ -52,6 +52,12 @@ func TestRecreate(t *testing.T) {
 		}
 		must(t, taken.Ack(false))
 		s.ready(60*time.Second, q)
+		if n, _ := metric(t, s.controller, "warrener_operations_ended_total", `kind="Recreate"`, `outcome="done"`); n != 1 {
+			t.Errorf("the metric counts %g operations as done", n)
+		}
+		if n, _ := metric(t, s.controller, "warrener_operations"); n != 0 {
+			t.Errorf("the metric counts %g operations as under way", n)
+		}
 		if diff := difference(before, bindings()); diff != "" {
 			t.Errorf("bindings: %s", diff)
 		}

@@ -107,22 +107,7 @@ func (c *crew) settle(d amqp.Delivery, ok bool) error {
 }
 
 func (c *crew) consume(queue string, dial func(network, address string) (net.Conn, error)) (*amqp.Connection, <-chan amqp.Delivery, error) {
-	connection, err := amqp.DialConfig(c.s.broker.AMQPURL(c.s.virtualHost), amqp.Config{Dial: dial})
-	if err != nil {
-		return nil, nil, err
-	}
-	channel, err := connection.Channel()
-	if err == nil {
-		err = channel.Qos(prefetch, 0, false)
-	}
-	var deliveries <-chan amqp.Delivery
-	if err == nil {
-		deliveries, err = channel.Consume(queue, "", false, false, false, false, nil)
-	}
-	if err != nil {
-		_ = connection.Close()
-	}
-	return connection, deliveries, err
+	return subscribe(c.s.broker, c.s.virtualHost, queue, prefetch, dial)
 }
 
 // bury starts the one consumer of the dead queue. each gets the letters when they

@@ -13,9 +13,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -48,7 +45,7 @@ func newStage(t *testing.T, args ...string) *stage {
 func newStageOn(t *testing.T, plane *harness.ControlPlane, args ...string) *stage {
 	t.Helper()
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
-	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), client: newClient(t, plane.Config)}
+	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), client: harness.NewClient(t, plane.Config)}
 	s.home, s.kubeconfig = s.namespace, plane.LeastPrivilege(t, s.namespace)
 	s.controller = harness.NewController(t, s.kubeconfig, s.namespace, args...)
 	return s
@@ -61,7 +58,7 @@ func newStageApart(t *testing.T, args ...string) *stage {
 	t.Helper()
 	plane := harness.SharedControlPlane(t)
 	plane.InstallCRDs(t, filepath.Join(harness.Root(t), "config", "crd", "bases"))
-	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), home: plane.NewNamespace(t), client: newClient(t, plane.Config)}
+	s := &stage{t: t, plane: plane, namespace: plane.NewNamespace(t), home: plane.NewNamespace(t), client: harness.NewClient(t, plane.Config)}
 	s.kubeconfig = plane.LeastPrivilege(t, s.home)
 	s.grantSecrets(s.namespace)
 	// The later one of two flags counts.
@@ -80,23 +77,6 @@ func (s *stage) grantSecrets(namespace string) {
 			Kind: rbacv1.ServiceAccountKind, Namespace: s.home, Name: "warrener-controller-" + s.home,
 		}},
 	})
-}
-
-func newClient(t *testing.T, config *rest.Config) client.Client {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	own := rest.CopyConfig(config)
-	own.QPS = -1
-	c, err := client.New(own, client.Options{Scheme: scheme})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // create creates objects in the namespace of the stage.
