@@ -185,12 +185,17 @@ func (s *scene) until(what string, is func() bool) {
 	}
 }
 
-// isSweepStart recognises the request that begins a drift check.
+// isSweepStart recognises one of the requests with which a drift check reads the
+// broker: edits in one virtual host list only that.
 func isSweepStart(r harness.Request) bool {
-	return strings.HasPrefix(r.Path, "/api/overview") && r.Status == http.StatusOK
+	return strings.HasPrefix(r.Path, "/api/exchanges?") && r.Status == http.StatusOK
 }
 
 // aboutLeases is what the election of a leader would cost whatever there is.
 func aboutLeases(r harness.Request) bool { return strings.Contains(r.Path, "/leases") }
 
 func isWatch(r harness.Request) bool { return strings.Contains(r.Path, "watch=true") }
+
+// isProbe recognises the request that begins a drift check, and each pass that
+// writes.
+func isProbe(r harness.Request) bool { return strings.HasPrefix(r.Path, "/api/overview") }
