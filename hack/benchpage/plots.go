@@ -26,7 +26,7 @@ func ratios(rows []row) (drawing, bool) {
 	var all []bar
 	for _, r := range rows {
 		if r.Ratio > 0 {
-			all = append(all, bar{label: short(r), value: r.Ratio, aim: r.AimRatio})
+			all = append(all, bar{label: r.ID, value: r.Ratio, aim: r.AimRatio})
 		}
 	}
 	d := drawing{name: "ratios", title: "Each workload against its limit", text: "How many times its limit each workload takes. 1 is the limit itself."}
@@ -87,7 +87,7 @@ func edits(rows []row) (drawing, bool) {
 		if len(r.Latencies) == 0 || !strings.HasPrefix(r.ID, "edit-") {
 			continue
 		}
-		c := curve{label: short(r)}
+		c := curve{label: r.ID}
 		for i, ms := range r.Latencies {
 			c.points = append(c.points, [2]float64{ms, 100 * float64(i) / float64(len(r.Latencies))}, [2]float64{ms, 100 * float64(i+1) / float64(len(r.Latencies))})
 		}

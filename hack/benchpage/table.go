@@ -47,21 +47,18 @@ func tables(rows []row) string {
 	s.WriteString("\n### What was counted\n\n| workload | count | |\n|---|---|--:|\n")
 	for _, r := range rows {
 		for _, m := range r.Counts {
-			fmt.Fprintf(&s, "| %s | %s | %s |\n", short(r), m.Name, thousands(int(m.Value)))
+			fmt.Fprintf(&s, "| `%s` | %s | %s |\n", r.ID, m.Name, thousands(int(m.Value)))
 		}
 	}
 	s.WriteString("\n### What it costs\n\n| workload | objects | what | |\n|---|--:|---|--:|\n")
 	for _, r := range rows {
 		for _, m := range r.Details {
-			fmt.Fprintf(&s, "| %s | %s | %s | %s |\n", short(r), thousands(r.Objects), m.Name, quantity(m.Value, m.Unit))
+			fmt.Fprintf(&s, "| `%s` | %s | %s | %s |\n", r.ID, thousands(r.Objects), m.Name, quantity(m.Value, m.Unit))
 		}
 	}
 	s.WriteString("\n")
 	return s.String()
 }
-
-// short is the name that `make bench BENCH=` and the pictures go by.
-func short(r row) string { return r.ID }
 
 func machines(rows []row) []machine {
 	var out []machine
@@ -83,7 +80,7 @@ func limits(rows []row) []string {
 		if by[r.LimitIs] == nil {
 			texts = append(texts, r.LimitIs)
 		}
-		by[r.LimitIs] = append(by[r.LimitIs], "`"+short(r)+"`")
+		by[r.LimitIs] = append(by[r.LimitIs], "`"+r.ID+"`")
 	}
 	for i, text := range texts {
 		texts[i] = fmt.Sprintf("* %s: %s\n", strings.Join(by[text], ", "), text)
