@@ -36,7 +36,7 @@ type picture struct {
 func newPicture(height int, title string) *picture {
 	p := &picture{height: height}
 	fmt.Fprintf(p, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" font-family="system-ui, sans-serif" font-size="12">`+"\n", width, height, width, height)
-	p.WriteString(style)
+	fmt.Fprint(p, style)
 	fmt.Fprintf(p, `<rect class="page" width="%d" height="%d"/>`+"\n", width, height)
 	fmt.Fprintf(p, `<text class="text" x="16" y="22" font-size="14" font-weight="600">%s</text>`+"\n", html.EscapeString(title))
 	return p
@@ -51,7 +51,7 @@ func (p *picture) line(class string, x1, y1, x2, y2 float64) {
 }
 
 func (p *picture) end() string {
-	p.WriteString("</svg>\n")
+	fmt.Fprintln(p, "</svg>")
 	return p.String()
 }
 

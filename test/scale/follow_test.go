@@ -45,7 +45,9 @@ func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace
 			for event := range watcher.ResultChan() {
 				o, ok := event.Object.(client.Object)
 				if !ok {
-					tb.Errorf("watch %T: %v", list, event.Object)
+					if tb.Context().Err() == nil {
+						tb.Errorf("watch %T: %v", list, event.Object)
+					}
 					return
 				}
 				version = o.GetResourceVersion()

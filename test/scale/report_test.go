@@ -101,7 +101,7 @@ func (r *row) String() string {
 
 func (r *row) store(file string) error {
 	var rows []*row
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}

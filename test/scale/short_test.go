@@ -20,7 +20,7 @@ func TestShort(t *testing.T) {
 	cut := s.behindProxy()
 	size := sizeOf(shortObjects)
 	s.shortCreation(t, size)
-	s.settle()
+	s.settle(time.Second)
 
 	lost := s.loseExchange(size)
 	t.Log(lost)
@@ -35,7 +35,7 @@ func TestShort(t *testing.T) {
 	s.checkEvery(2 * time.Second)
 	idle, cpu := s.idle(4 * time.Second)
 	t.Log(idle, cpu)
-	away := s.outage(cut, 4*time.Second)
+	away := s.outage(cut, 3*time.Second)
 	t.Log(away)
 	away.atMost(t, "requests to the broker", 60)
 }
@@ -45,6 +45,7 @@ func (s *scene) shortCreation(t *testing.T, size size) {
 	t.Helper()
 	const most = 4
 	r := s.creation(size, true)
+	r.ID = "create"
 	t.Log(r)
 	// Its statuses, and the inventory before each of the few passes.
 	if _, writes := s.apiCalls(time.Time{}); len(writes) > size.objects()+size.objects()/4 {
