@@ -43,6 +43,7 @@ func (s *scene) outage(cut *harness.Proxy, away time.Duration) *row {
 	connection := s.watchConnection()
 	objects := watchReady(s.tb, s.client, s.namespace, -1)
 	end := s.profiles.during(s.tb, "outage")
+	s.settleBetweenSweeps()
 	cut.Refuse()
 	connection.becomes(s.tb, false)
 	time.Sleep(away)
@@ -69,7 +70,9 @@ func (s *scene) outage(cut *harness.Proxy, away time.Duration) *row {
 	r.count("writes to the broker on return", len(s.requests.Writes(start)))
 	r.count("most requests to the broker in a second", most)
 	r.more("until the connection is Ready", back.Seconds(), "s")
-	if gone != 1 {
+	// A second one is due if a request was broken off before others were refused:
+	// the connection says what it met last.
+	if gone < 1 || gone > 2 {
 		s.tb.Errorf("%d status writes of the connection while the broker was away", gone)
 	}
 	if n := objects.written(); n != 0 {
