@@ -33,10 +33,11 @@ test-env-up: ## Start the brokers that tests use, and leave them running: tests 
 	@hack/testenv.sh env
 test-env-down: ## End them
 	@hack/testenv.sh stop
-bench: ## Measure, and write docs/benchmarks.md. BENCH=Create/2100, SCALE=0.1 (of the objects), PROFILE=<folder>
-	@WARRENER_BENCH_OUT="$(CURDIR)/docs/benchmarks.json" WARRENER_BENCH_SCALE="$(SCALE)" WARRENER_BENCH_PROFILE="$(abspath $(PROFILE))" \
+bench: ## Measure, and write docs/benchmarks.md. BENCH=Create/2100 for one, PROFILE=<folder>, SCALE=0.1 for a look
+	@WARRENER_BENCH_OUT="$(if $(SCALE),,$(CURDIR)/docs/benchmarks.json)" WARRENER_BENCH_SCALE="$(SCALE)" WARRENER_BENCH_PROFILE="$(abspath $(PROFILE))" \
 	  WARRENER_REQUIRE_PARTS=1 WARRENER_TEST_KUBERNETES=$(KUBERNETES_VERSION) \
 	  hack/with-testenv.sh go test ./test/scale -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 3h -v
+	@$(if $(SCALE),,go run ./hack/benchpage docs/benchmarks.json docs/benchmarks.md)
 timelines: ## Measure the retry timelines, and draw them into docs/
 	@WARRENER_TIMELINE_OUT=$(CURDIR)/docs/retry-timelines.json WARRENER_REQUIRE_PARTS=1 \
 	  hack/with-testenv.sh go test ./test/e2e -run '^TestRetryTimeline$$' -count 1

@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -94,5 +95,28 @@ func TestControlPlaneAPIServerComesBack(t *testing.T) {
 	c.StartAPIServer(t)
 	if _, err := namespaces.Get(t.Context(), namespace, metav1.GetOptions{}); err != nil {
 		t.Errorf("after the restart: %v", err)
+	}
+}
+
+// What goes through a recorder is done as the user of the kubeconfig, and noted.
+func TestAPIRecorder(t *testing.T) {
+	c := SharedControlPlane(t)
+	path := "/api/v1/namespaces/" + c.NewNamespace(t) + "/secrets/one"
+	for kubeconfig, status := range map[string]int{
+		c.Kubeconfig: http.StatusNotFound, WriteKubeconfig(t, c.UserConfig(t, "nobody")): http.StatusForbidden,
+	} {
+		recorder, recorded := NewAPIRecorder(t, kubeconfig)
+		config, err := clientcmd.BuildConfigFromFlags("", recorded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := kubernetes.NewForConfigOrDie(config).CoreV1().RESTClient().Get().AbsPath(path).Do(t.Context())
+		var got int
+		if answer.StatusCode(&got); got != status {
+			t.Errorf("the answer is %d, want %d: %v", got, status, answer.Error())
+		}
+		if seen := recorder.Requests(time.Time{}); len(seen) != 1 || seen[0].Path != path || seen[0].Status != status || seen[0].Write() || recorder.Pending() != 0 {
+			t.Errorf("noted: %+v, pending: %d; want one GET of %s, %d", seen, recorder.Pending(), path, status)
+		}
 	}
 }

@@ -171,8 +171,11 @@ func (r *RabbitMQ) Must(t testing.TB, method, path string, body, into any) {
 }
 
 func (r *RabbitMQ) do(ctx context.Context, method, path string, body any) (int, []byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+	}
 	var content []byte
 	switch value := body.(type) {
 	case nil:
@@ -232,7 +235,10 @@ func (r *RabbitMQ) SetPassword(t testing.TB, name, password, tags string) {
 
 func (r *RabbitMQ) deleteLater(t testing.TB, path string) {
 	t.Cleanup(func() {
-		status, answer, err := r.do(context.Background(), http.MethodDelete, path, nil)
+		// A virtual host goes with its queues, one after the other.
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+		defer cancel()
+		status, answer, err := r.do(ctx, http.MethodDelete, path, nil)
 		switch {
 		case err != nil && r.instance != nil: // a private broker may be down by now
 		case err != nil || status >= 300 && status != http.StatusNotFound:

@@ -113,7 +113,7 @@ func newClusters(tb testing.TB, target string) *httptest.Server {
 		name, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if path == "api/global-parameters/internal_cluster_id" {
 			w.Header().Set("Content-Type", "application/json")
-			_, _ = fmt.Fprintf(w, `{"name":"internal_cluster_id","value":%q}`, name)
+			_, _ = fmt.Fprintf(w, `{"name":"internal_cluster_id","value":%q}`, name) //nolint:gosec // no browser reads it
 			return
 		}
 		proxy.ServeHTTP(w, r)

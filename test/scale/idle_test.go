@@ -35,11 +35,10 @@ func (s *scene) idle(watched time.Duration) (requests, cpu *row) {
 	time.Sleep(watched)
 	spent := s.controller.CPU(s.tb) - before
 	end()
-	seen := s.requests.Requests(start)
 	var each []int // requests of a drift check
-	for _, request := range seen {
+	for _, request := range s.requests.Requests(start) {
 		switch {
-		case isSweepStart(request):
+		case isProbe(request):
 			each = append(each, 1)
 		case len(each) > 0:
 			each[len(each)-1]++

@@ -32,7 +32,7 @@ func (s *scene) loseExchange(size size) *row {
 	s.until("the exchange to be whole", func() bool { return s.bindingsOf(exchange) == bindings })
 	took := time.Since(start)
 	s.swept(mark)
-	s.settle()
+	s.settle(time.Second)
 	end()
 	requests, passes := s.requests.Requests(start), 0
 	for _, request := range requests {

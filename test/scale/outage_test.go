@@ -2,6 +2,7 @@ package scale
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,15 +42,15 @@ func (s *scene) outage(cut *harness.Proxy, away time.Duration) *row {
 	s.tb.Helper()
 	connection := s.watchConnection()
 	objects := watchReady(s.tb, s.client, s.namespace, -1)
-	// What is there already is told first, as added.
 	end := s.profiles.during(s.tb, "outage")
+	s.settleBetweenSweeps()
 	cut.Refuse()
-	connection.becomes(s, false)
+	connection.becomes(s.tb, false)
 	time.Sleep(away)
 	gone := connection.written()
 	start := time.Now()
 	cut.Forward()
-	connection.becomes(s, true)
+	connection.becomes(s.tb, true)
 	back := time.Since(start)
 	s.settleBetweenSweeps()
 	end()
@@ -62,13 +63,16 @@ func (s *scene) outage(cut *harness.Proxy, away time.Duration) *row {
 		most = max(most, perSecond[second])
 	}
 	r := &row{ID: "outage", Workload: "broker away for " + away.String() + ", and back: requests to the broker until nothing is left to do", Figure: float64(len(requests)), Unit: "requests"}
+	r.count("requests to the broker", len(requests))
 	r.count("status writes of the connection while away", gone)
 	r.count("status writes of the connection on return", connection.written()-gone)
 	r.count("status writes of objects", objects.written())
 	r.count("writes to the broker on return", len(s.requests.Writes(start)))
 	r.count("most requests to the broker in a second", most)
 	r.more("until the connection is Ready", back.Seconds(), "s")
-	if gone != 1 {
+	// A second one is due if a request was broken off before others were refused:
+	// the connection says what it met last.
+	if gone < 1 || gone > 2 {
 		s.tb.Errorf("%d status writes of the connection while the broker was away", gone)
 	}
 	if n := objects.written(); n != 0 {
@@ -91,52 +95,36 @@ func (s *scene) settleBetweenSweeps() {
 
 // connectionWatch counts the writes of a connection.
 type connectionWatch struct {
-	events <-chan watch.Event
-	writes int
+	states chan bool // Ready or not, after each write
+	writes atomic.Int64
 }
 
 func (s *scene) watchConnection() *connectionWatch {
 	s.tb.Helper()
-	watcher, err := s.client.Watch(s.tb.Context(), &v1alpha1.RabbitMQConnectionList{}, client.InNamespace(s.namespace))
-	if err != nil {
-		s.tb.Fatal(err)
-	}
-	s.tb.Cleanup(watcher.Stop)
-	return &connectionWatch{events: watcher.ResultChan()}
+	w := &connectionWatch{states: make(chan bool, 1000)}
+	follow(s.tb, s.client, &v1alpha1.RabbitMQConnectionList{}, s.namespace, "broker", func(kind watch.EventType, o client.Object) {
+		if kind == watch.Modified {
+			w.writes.Add(1)
+			w.states <- isConnectionReady(o.(*v1alpha1.RabbitMQConnection))
+		}
+	})
+	return w
 }
 
-// becomes waits until the connection is Ready, or is not.
-func (w *connectionWatch) becomes(s *scene, ready bool) {
-	s.tb.Helper()
+// becomes waits until a write says that the connection is Ready, or is not.
+func (w *connectionWatch) becomes(tb testing.TB, ready bool) {
+	tb.Helper()
 	deadline := time.After(patience)
 	for {
 		select {
-		case event := <-w.events:
-			if c := w.note(event); c != nil && isConnectionReady(c) == ready {
+		case is := <-w.states:
+			if is == ready {
 				return
 			}
 		case <-deadline:
-			s.tb.Fatalf("the connection has not become Ready=%t", ready)
+			tb.Fatalf("the connection has not become Ready=%t", ready)
 		}
 	}
 }
 
-// written is how many writes there were until now.
-func (w *connectionWatch) written() int {
-	for {
-		select {
-		case event := <-w.events:
-			w.note(event)
-		default:
-			return w.writes
-		}
-	}
-}
-
-func (w *connectionWatch) note(event watch.Event) *v1alpha1.RabbitMQConnection {
-	c, ok := event.Object.(*v1alpha1.RabbitMQConnection)
-	if ok && event.Type == watch.Modified {
-		w.writes++
-	}
-	return c
-}
+func (w *connectionWatch) written() int { return int(w.writes.Load()) }

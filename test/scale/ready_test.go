@@ -41,18 +41,9 @@ func (r *readiness) watch(tb testing.TB, c client.WithWatch, namespace string) {
 	tb.Helper()
 	r.ready, r.writes, r.done = map[string]bool{}, map[string]int{}, make(chan struct{})
 	for _, list := range v1alpha1.NewObjectLists() {
-		watcher, err := c.Watch(tb.Context(), list.(client.ObjectList), client.InNamespace(namespace))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		tb.Cleanup(watcher.Stop)
-		go func() {
-			for event := range watcher.ResultChan() {
-				if o, ok := event.Object.(v1alpha1.Object); ok {
-					r.note(event.Type, o)
-				}
-			}
-		}()
+		follow(tb, c, list.(client.ObjectList), namespace, "", func(kind watch.EventType, o client.Object) {
+			r.note(kind, o.(v1alpha1.Object))
+		})
 	}
 }
 

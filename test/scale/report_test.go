@@ -3,6 +3,7 @@ package scale
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"os"
 	"runtime"
 	"slices"
@@ -65,15 +66,11 @@ func (r *row) count(name string, n int) { r.Counts = append(r.Counts, measure{na
 // WARRENER_BENCH_OUT names a file: in the place of the workload's last result.
 func (r *row) report(b *testing.B) {
 	b.Helper()
+	b.Log(r)
 	b.ReportMetric(0, "ns/op") // with one round it says nothing
-	b.ReportMetric(r.Figure, strings.ReplaceAll(r.Unit, " ", "-"))
-	b.ReportMetric(float64(r.Objects), "objects")
+	b.ReportMetric(r.Figure, r.ID+"-"+strings.ReplaceAll(r.Unit, " ", "-"))
 	if r.Ratio > 0 {
-		b.ReportMetric(r.Limit, "limit-"+r.Unit)
-		b.ReportMetric(r.Ratio, "ratio")
-	}
-	for _, m := range slices.Concat(r.Counts, r.Details) {
-		b.ReportMetric(m.Value, strings.ReplaceAll(strings.TrimSuffix(m.Name+"-"+m.Unit, "-"), " ", "-"))
+		b.ReportMetric(r.Ratio, r.ID+"-ratio")
 	}
 	if b.Failed() {
 		return
@@ -89,9 +86,22 @@ func (r *row) report(b *testing.B) {
 	}
 }
 
+// String is all that was measured, in a line.
+func (r *row) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s, %d objects: %.4g %s", r.ID, r.Objects, r.Figure, r.Unit)
+	if r.Ratio > 0 {
+		fmt.Fprintf(&s, ", limit %.4g, ratio %.2f", r.Limit, r.Ratio)
+	}
+	for _, m := range slices.Concat(r.Counts, r.Details) {
+		fmt.Fprintf(&s, "; %s: %.4g %s", m.Name, m.Value, m.Unit)
+	}
+	return s.String()
+}
+
 func (r *row) store(file string) error {
 	var rows []*row
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(file) //nolint:gosec // the file that the user names
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}

@@ -28,7 +28,7 @@ func (s *scene) restart() *row {
 	start := time.Now()
 	synced := s.start()
 	end := s.profiles.during(s.tb, "restart")
-	settled := s.settle().Sub(start)
+	settled := s.settle(2 * time.Second).Sub(start)
 	cpu := s.controller.CPU(s.tb)
 	end()
 	for key, version := range resourceVersions(s.tb, s.client, s.namespace) {

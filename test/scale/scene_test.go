@@ -105,17 +105,14 @@ func (s *scene) fill(size size) {
 	seen := watchReady(s.tb, s.client, s.namespace, len(objects))
 	createAll(s.tb, s.client, objects)
 	seen.wait(s.tb, patience)
-	s.settle()
+	s.settle(time.Second)
 }
 
 // settle waits until the controller does nothing: no request to the broker, and
-// next to no CPU time, for two seconds. It returns when that began.
-func (s *scene) settle() time.Time {
+// next to no CPU time, for so long. It returns when that began.
+func (s *scene) settle(quiet time.Duration) time.Time {
 	s.tb.Helper()
-	const (
-		quiet = 2 * time.Second
-		idle  = 60 * time.Millisecond // of CPU time: what a runtime does for itself
-	)
+	const idle = 50 * time.Millisecond // of CPU time: what a runtime does for itself
 	began, cpu := time.Now(), s.controller.CPU(s.tb)
 	for deadline := began.Add(patience); time.Since(began) < quiet; {
 		if time.Now().After(deadline) {
@@ -185,12 +182,17 @@ func (s *scene) until(what string, is func() bool) {
 	}
 }
 
-// isSweepStart recognises the request that begins a drift check.
+// isSweepStart recognises one of the requests with which a drift check reads the
+// broker: edits in one virtual host list only that.
 func isSweepStart(r harness.Request) bool {
-	return strings.HasPrefix(r.Path, "/api/overview") && r.Status == http.StatusOK
+	return strings.HasPrefix(r.Path, "/api/exchanges?") && r.Status == http.StatusOK
 }
 
 // aboutLeases is what the election of a leader would cost whatever there is.
 func aboutLeases(r harness.Request) bool { return strings.Contains(r.Path, "/leases") }
 
 func isWatch(r harness.Request) bool { return strings.Contains(r.Path, "watch=true") }
+
+// isProbe recognises the request that begins a drift check, and each pass that
+// writes.
+func isProbe(r harness.Request) bool { return strings.HasPrefix(r.Path, "/api/overview") }
