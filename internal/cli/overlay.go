@@ -245,11 +245,11 @@ func (w *worldView) identify(r *rehearsal, l *link) {
 
 // clusterOf knows what is declared and owned on the cluster that a link leads to.
 func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*engine.Cluster, error) {
-	entries, err := w.inventory(ctx, l)
+	books, err := w.inventory(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	cluster := engine.NewCluster(newMemory(entries...), time.Now)
+	cluster := engine.NewCluster(books, time.Now)
 	if err := cluster.Open(ctx); err != nil {
 		return nil, err
 	}
@@ -293,14 +293,15 @@ func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*eng
 	return cluster, nil
 }
 
-// inventory is what the controller owns on a cluster. One that was restored from
-// a backup counts as lost, as it does to the controller.
-func (w *worldView) inventory(ctx context.Context, l *link) ([]topology.Entry, error) {
+// inventory is what the controller owns on a cluster, and which deletions it
+// counts and holds. One that was restored from a backup counts as lost, as it
+// does to the controller.
+func (w *worldView) inventory(ctx context.Context, l *link) (*memory, error) {
 	list, err := w.cluster.client.Resource(brokerInventories).Namespace(w.overlay.home).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, explain(err, "list", "brokerinventories in namespace "+w.overlay.home)
 	}
-	var out []topology.Entry
+	out := newMemory()
 	for _, item := range list.Items {
 		var inventory v1alpha1.BrokerInventory
 		if err := convert(item.Object, &inventory); err != nil {
@@ -313,7 +314,14 @@ func (w *worldView) inventory(ctx context.Context, l *link) ([]topology.Entry, e
 		if err != nil {
 			return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
 		}
-		out = append(out, entries...)
+		for _, entry := range entries {
+			out.entries[entry.ID] = entry
+		}
+		if inventory.DeletionWindow != nil || len(inventory.Departures) > 0 { // only the first part has them
+			if out.departures, err = compile.Departures(&inventory); err != nil {
+				return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", item.GetNamespace(), item.GetName(), err)
+			}
+		}
 	}
 	return out, nil
 }
