@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -335,6 +337,25 @@ Each goes by its deletionPolicy: DeleteIfUnused leaves behind what holds message
 	twice := newDesk(t, rabbit("orders", "x", v1alpha1.ConnectionStatus{}), kafka("orders", "x", v1alpha1.ConnectionStatus{}))
 	twice.ends(ExitFailed, "allow-deletes", "x")
 	twice.ends(ExitDone, "allow-deletes", "kafkaconnection/x")
+}
+
+// Ctrl-C at a question is a no, and is heard although nobody types anything.
+func TestInterruptAtTheQuestion(t *testing.T) {
+	d := newDesk(t, troubledShop())
+	silent, typing := io.Pipe()
+	defer func() { _ = typing.Close() }()
+	ctx, interrupt := context.WithCancel(t.Context())
+	d.client.PrependReactor("list", "rabbitmqconnections", func(clienttesting.Action) (bool, runtime.Object, error) {
+		interrupt()
+		return false, nil, nil
+	})
+	a := &app{Streams: Streams{In: silent, Out: &d.out, Err: &d.err}, program: "warrener"}
+	code := a.run(ctx, []string{"allow-deletes", "shop"}, func(*app) (*cluster, error) {
+		return &cluster{client: d.client, namespace: "orders"}, nil
+	})
+	if code != ExitDeclined || !strings.HasSuffix(d.err.String(), "not confirmed: nothing was done\n") || len(d.annotations()) > 0 {
+		t.Errorf("it ended with %d: %s", code, d.err.String())
+	}
 }
 
 func TestForget(t *testing.T) {
