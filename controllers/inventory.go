@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -86,7 +87,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 		}
 		if len(s.shards) == 0 {
 			var err error
-			if departures, err = departuresIn(object); err != nil {
+			if departures, err = compile.Departures(object); err != nil {
 				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
 			}
 		}

@@ -64,7 +64,7 @@ func (a *app) allow(ctx context.Context, c *cluster, connection v1alpha1.Connect
 		p.printf("  and %d more\n", rest)
 	}
 	p.printf("\nEach goes by its deletionPolicy: DeleteIfUnused leaves behind what holds messages or has consumers, Delete does not.\n")
-	if err := a.confirm(f.yes, fmt.Sprintf("Delete what %s declared from the broker?", several(int(held.Count), "custom resource"))); err != nil {
+	if err := a.confirm(ctx, f.yes, fmt.Sprintf("Delete what %s declared from the broker?", several(int(held.Count), "custom resource"))); err != nil {
 		return err
 	}
 	if err := c.annotate(ctx, connection, v1alpha1.AnnotationAllowDeletes, held.Window); err != nil {

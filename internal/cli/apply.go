@@ -61,10 +61,9 @@ func (a *app) carryOut(ctx context.Context, f planFlags, yes bool) error {
 		return errors.New("nothing of this can be done: the plan says why")
 	}
 	fmt.Fprintln(a.Out)
-	if err := a.confirm(yes, "Do this?"); err != nil {
+	if err := a.confirm(ctx, yes, "Do this?"); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.Out)
 	running, stop := context.WithTimeout(ctx, f.timeout) // from the answer on
 	defer stop()
 	e := &execution{out: a.page(), verdicts: map[string]verdict{}}

@@ -114,7 +114,7 @@ func (a *app) approvePlan(ctx context.Context, p approval, f approveFlags) error
 		page.printf("It is approved already. %s\n", readyMessage(status))
 		return nil
 	}
-	if err := a.confirm(f.yes, "Approve it?"); err != nil {
+	if err := a.confirm(ctx, f.yes, "Approve it?"); err != nil {
 		return err
 	}
 	if err := a.writeApproval(ctx, p, object, shown.Hash); err != nil {

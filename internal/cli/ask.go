@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -9,9 +10,9 @@ import (
 	"golang.org/x/term"
 )
 
-// confirm asks a question that only "yes" answers. Without a terminal there is
-// nobody to ask.
-func (a *app) confirm(yes bool, question string) error {
+// confirm asks a question that only "yes" answers; an interrupt is a no. Without
+// a terminal there is nobody to ask.
+func (a *app) confirm(ctx context.Context, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -19,12 +20,21 @@ func (a *app) confirm(yes bool, question string) error {
 		return fmt.Errorf("%w: there is no terminal to ask on; --yes confirms it", errDeclined)
 	}
 	fmt.Fprintf(a.Err, "%s Only yes goes on: ", question)
-	line, err := bufio.NewReader(a.In).ReadString('\n')
-	if strings.TrimSpace(line) == "yes" {
-		return nil
-	}
-	if err != nil {
+	line := make(chan string, 1)
+	go func() { // which nobody can interrupt
+		text, _ := bufio.NewReader(a.In).ReadString('\n') // the end of what is typed is a no
+		line <- text
+	}()
+	select {
+	case <-ctx.Done():
 		fmt.Fprintln(a.Err)
+	case text := <-line:
+		if strings.TrimSpace(text) == "yes" {
+			return nil
+		}
+		if !strings.HasSuffix(text, "\n") {
+			fmt.Fprintln(a.Err)
+		}
 	}
 	return errDeclined
 }

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -209,18 +211,34 @@ waiting: []
 	none.ends(ExitFailed, "status", "everything")
 }
 
+// toApprove is a queue with a plan of some steps, for three hours.
+func toApprove(name string, steps int, approved string) *v1alpha1.Queue {
+	q := &v1alpha1.Queue{ObjectMeta: metav1.ObjectMeta{Namespace: "orders", Name: name, Generation: 2}}
+	q.Status = v1alpha1.ObjectStatus{
+		ObservedGeneration: 2, Conditions: condition(metav1.ConditionFalse, v1alpha1.ReasonAwaitingApproval, fmt.Sprintf("%d steps wait for approval", steps)),
+		Plan: &v1alpha1.Plan{Hash: "221ed7771d2e45e4", Generation: 2, TotalSteps: int32(steps)}, ApprovedPlan: approved,
+	}
+	q.Status.Conditions[0].LastTransitionTime = metav1.NewTime(time.Now().Add(-3 * time.Hour))
+	for i := range steps {
+		q.Status.Plan.Steps = append(q.Status.Plan.Steps, v1alpha1.PlanStep{Action: "Delete", Object: fmt.Sprintf("binding shop/orders -> queue %s key %d", name, i)})
+	}
+	return q
+}
+
 // One screen tells how many resources are as declared, and of each that is not,
 // why.
 func TestStatusOfResources(t *testing.T) {
 	suspended := &v1alpha1.Exchange{ObjectMeta: metav1.ObjectMeta{Namespace: "orders", Name: "old", Generation: 1}, Status: v1alpha1.ObjectStatus{
 		ObservedGeneration: 1, Conditions: condition(metav1.ConditionUnknown, v1alpha1.ReasonSuspended, "suspended"),
 	}}
-	d := newDesk(t, append(platform(), suspended)...)
+	waiting := toApprove("work", 5, "")
+	d := newDesk(t, append(platform(), suspended, waiting, toApprove("done", 1, "221ed7771d2e45e4"))...)
 	d.ends(ExitDone, "status")
 	golden.Check(t, "status/resources.txt", d.out.String())
 	d.ends(ExitFound, "status", "--exit-code")
 	d.ends(ExitDone, "status", "-o", "yaml")
-	golden.Check(t, "status/resources.yaml", d.out.String())
+	since := waiting.Status.Conditions[0].LastTransitionTime.UTC().Format(time.RFC3339)
+	golden.Check(t, "status/resources.yaml", strings.ReplaceAll(d.out.String(), since, "SINCE"))
 
 	// A screen is no place for thousands.
 	var many []runtime.Object
@@ -351,6 +369,25 @@ Each goes by its deletionPolicy: DeleteIfUnused leaves behind what holds message
 	twice := newDesk(t, rabbit("orders", "x", v1alpha1.ConnectionStatus{}), kafka("orders", "x", v1alpha1.ConnectionStatus{}))
 	twice.ends(ExitFailed, "allow-deletes", "x")
 	twice.ends(ExitDone, "allow-deletes", "kafkaconnection/x")
+}
+
+// Ctrl-C at a question is a no, and is heard although nobody types anything.
+func TestInterruptAtTheQuestion(t *testing.T) {
+	d := newDesk(t, troubledShop())
+	silent, typing := io.Pipe()
+	defer func() { _ = typing.Close() }()
+	ctx, interrupt := context.WithCancel(t.Context())
+	d.client.PrependReactor("list", "rabbitmqconnections", func(clienttesting.Action) (bool, runtime.Object, error) {
+		interrupt()
+		return false, nil, nil
+	})
+	a := &app{Streams: Streams{In: silent, Out: &d.out, Err: &d.err}, program: "warrener"}
+	code := a.run(ctx, []string{"allow-deletes", "shop"}, func(*app) (*cluster, error) {
+		return &cluster{client: d.client, namespace: "orders"}, nil
+	})
+	if code != ExitDeclined || !strings.HasSuffix(d.err.String(), "not confirmed: nothing was done\n") || len(d.annotations()) > 0 {
+		t.Errorf("it ended with %d: %s", code, d.err.String())
+	}
 }
 
 func TestForget(t *testing.T) {

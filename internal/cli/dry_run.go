@@ -32,6 +32,9 @@ func (w *worldView) dryRun(ctx context.Context, item *manifest.Item, into any) e
 	switch manager := applier(existing); {
 	case apierrors.IsNotFound(err):
 		result, err = resource.Create(ctx, content, metav1.CreateOptions{DryRun: dry, FieldManager: "warrener"})
+		if err == nil {
+			result.SetUID("") // it will get another one
+		}
 	case err != nil:
 		return fmt.Errorf("read %s: %w", item, err)
 	case manager != "":

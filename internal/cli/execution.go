@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -84,7 +85,7 @@ func (e *execution) finish(ctx context.Context, p part) {
 	if _, underway := p.cluster.NextAdvance(p.key); !underway || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return
 	}
-	e.out.printf("interrupted: what is being replaced comes to its end first, for %s at most\n", afterInterrupt)
+	e.out.printf("interrupted: what is being replaced comes to its end first, for %s at most. A second Ctrl-C ends at once\n", afterInterrupt)
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterInterrupt)
 	defer cancel()
 	session := p.session()
@@ -166,6 +167,8 @@ func (e *execution) conclude(ctx context.Context, r *rehearsal, limit time.Durat
 				open = append(open, owner.String()+": not looked at")
 			case v.Ready, v.Suspended:
 				ready++
+			case ctx.Err() != nil && v.Reason == v1alpha1.ReasonConnectionUnavailable: // it was not read again
+				open = append(open, owner.String()+": interrupted before it was seen to be as declared")
 			default:
 				open = append(open, fmt.Sprintf("%s: %s: %s", owner, v.Reason, v.Message))
 			}

@@ -65,7 +65,7 @@ func (a *app) strikeOff(ctx context.Context, c *cluster, names []string, f forge
 	p := a.page()
 	p.table([]string{"OBJECT", "FORMER OWNER", "SINCE", "CONNECTION", "WHY IT STAYS"}, rowsOf(chosen, false))
 	p.printf("\nThey stay on the broker, and are nobody's from then on.\n")
-	if err := a.confirm(f.yes, "Forget "+objects(len(chosen))+"?"); err != nil {
+	if err := a.confirm(ctx, f.yes, "Forget "+objects(len(chosen))+"?"); err != nil {
 		return err
 	}
 	mark := time.Now().UTC().Format(time.RFC3339Nano)

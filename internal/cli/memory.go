@@ -11,8 +11,9 @@ import (
 
 // memory is an inventory that ends with the command.
 type memory struct {
-	mu      sync.Mutex
-	entries topology.Inventory
+	mu         sync.Mutex
+	entries    topology.Inventory
+	departures topology.Departures
 }
 
 func newMemory(entries ...topology.Entry) *memory {
@@ -27,7 +28,7 @@ func newMemory(entries ...topology.Entry) *memory {
 func (m *memory) Load(context.Context) (topology.Inventory, topology.Departures, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return maps.Clone(m.entries), topology.Departures{}, nil
+	return maps.Clone(m.entries), m.departures, nil
 }
 
 // Write implements engine.Store.

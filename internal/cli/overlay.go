@@ -245,11 +245,11 @@ func (w *worldView) identify(r *rehearsal, l *link) {
 
 // clusterOf knows what is declared and owned on the cluster that a link leads to.
 func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*engine.Cluster, error) {
-	entries, err := w.inventory(ctx, l)
+	books, err := w.inventory(ctx, l)
 	if err != nil {
 		return nil, err
 	}
-	cluster := engine.NewCluster(newMemory(entries...), time.Now)
+	cluster := engine.NewCluster(books, time.Now)
 	if err := cluster.Open(ctx); err != nil {
 		return nil, err
 	}
@@ -293,14 +293,15 @@ func (w *worldView) clusterOf(ctx context.Context, l *link, links []*link) (*eng
 	return cluster, nil
 }
 
-// inventory is what the controller owns on a cluster. One that was restored from
-// a backup counts as lost, as it does to the controller.
-func (w *worldView) inventory(ctx context.Context, l *link) ([]topology.Entry, error) {
+// inventory is what the controller owns on a cluster, and which deletions it
+// counts and holds. One that was restored from a backup counts as lost, as it
+// does to the controller.
+func (w *worldView) inventory(ctx context.Context, l *link) (*memory, error) {
 	inventories, err := w.cluster.inventories(ctx, w.overlay.home)
 	if err != nil {
 		return nil, err
 	}
-	var out []topology.Entry
+	out := newMemory()
 	for _, inventory := range inventories {
 		if string(inventory.BrokerType)+"Connection" != l.key.Kind || inventory.ClusterID != l.clusterID || inventory.OwnUID != string(inventory.UID) {
 			continue
@@ -309,7 +310,14 @@ func (w *worldView) inventory(ctx context.Context, l *link) ([]topology.Entry, e
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, entries...)
+		for _, entry := range entries {
+			out.entries[entry.ID] = entry
+		}
+		if inventory.DeletionWindow != nil || len(inventory.Departures) > 0 { // only the first part has them
+			if out.departures, err = compile.Departures(&inventory); err != nil {
+				return nil, fmt.Errorf("read BrokerInventory %s/%s: %w", inventory.Namespace, inventory.Name, err)
+			}
+		}
 	}
 	return out, nil
 }

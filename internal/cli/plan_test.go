@@ -24,6 +24,22 @@ func TestShowPlan(t *testing.T) {
 				{Action: preview.Create, Object: "topic a", Owners: []string{"Topic orders/a"}, Fields: []preview.Field{{Path: "partitions", Declared: "3"}}},
 				{Action: preview.Change, Object: "topic b", Owners: []string{"Topic orders/b"}, Fields: []preview.Field{{Path: "partitions", Live: "3", Declared: "6"}}, Risks: []string{"keys move"}},
 			},
+		}, {
+			Connection: "RabbitMQConnection orders/rabbitmq", ID: "rabbitmq-cluster-id-Ymyo", Version: "4.0.5", Unchanged: 7,
+			Items: []preview.Item{
+				{Action: preview.Held, Object: "queue shop/work", Owners: []string{"Queue orders/work"}, Fields: []preview.Field{{Path: "type", Live: "classic", Declared: "quorum"}}, Reason: "AwaitingApproval", Message: "it is replaced once that is approved"},
+			},
+			Approvals: []preview.Approval{
+				{
+					Owner: "Queue orders/work", Hash: "221ed7771d2e45e4", Generation: 2, TotalSteps: 1,
+					Steps:   []preview.ApprovalStep{{Action: "Replace", Object: "queue shop/work", Fields: []preview.Field{{Path: "type", Live: "classic", Declared: "quorum"}}, Risk: "what it holds is moved"}},
+					Command: "kubectl warrener approve queue/work -n orders",
+				},
+				{Owner: "Queue orders/new", TotalSteps: 2, Steps: []preview.ApprovalStep{}, Command: "kubectl warrener approve queue/new -n orders"},
+			},
+			HeldDeletions: &preview.HeldDeletions{
+				Owners: []string{"Queue orders/a", "Queue orders/b", "Queue orders/c"}, Command: "kubectl warrener allow-deletes rabbitmqconnection/rabbitmq -n orders",
+			},
 		}},
 	}
 	for name, output := range map[string]planFormat{"plan.txt": "", "plan.json": "json", "plan.yaml": "yaml", "plan.md": "markdown"} {

@@ -234,6 +234,7 @@ func (r *rehearsal) report(ctx context.Context, now time.Time) (preview.Report, 
 		cluster := preview.Of(preview.Input{
 			Connection: p.key, ClusterID: p.clusterID, Version: p.version,
 			Plan: seen.Plan, Live: seen.Live, Claims: seen.Claims, Refused: seen.Refused, Shares: shares,
+			HeldDeletions: seen.HeldDeletions,
 		})
 		if !r.knows {
 			cluster.Adopted = 0

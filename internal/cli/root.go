@@ -7,6 +7,8 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -63,7 +65,9 @@ func (a *app) run(ctx context.Context, args []string, connect func(*app) (*clust
 	a.flags, a.connect = genericclioptions.NewConfigFlags(true), connect
 	root := a.command()
 	root.SetArgs(args)
+	ended := a.sayInterrupted(ctx)
 	err := root.ExecuteContext(ctx)
+	ended()
 	switch {
 	case err == nil:
 		return ExitDone
@@ -80,6 +84,32 @@ func (a *app) run(ctx context.Context, args []string, connect func(*app) (*clust
 		fmt.Fprintf(a.Err, "%s: %v\n", a.program, err)
 	}
 	return ExitFailed
+}
+
+// patience is how long a verb may take to end before it says that it has heard.
+const patience = time.Second
+
+// sayInterrupted has people know that an interrupt was heard, unless the verb
+// ends right away. What it returns is called at the end.
+func (a *app) sayInterrupted(ctx context.Context) (ended func()) {
+	over := make(chan struct{})
+	var telling sync.WaitGroup
+	heard := context.AfterFunc(ctx, func() {
+		defer telling.Done()
+		select {
+		case <-over:
+		case <-time.After(patience):
+			fmt.Fprintf(a.Err, "%s: interrupted: what is being written is waited for. A second Ctrl-C ends at once\n", a.program)
+		}
+	})
+	telling.Add(1)
+	return func() {
+		close(over)
+		if heard() {
+			telling.Done()
+		}
+		telling.Wait()
+	}
 }
 
 // app is what the verbs share.

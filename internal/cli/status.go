@@ -62,7 +62,7 @@ func (a *app) status() *cobra.Command {
 		Use:   "status",
 		Short: "Connections and resources: what works, and what waits for a person",
 		Long: "Show the connections of a namespace, and how many of its resources are as declared; then what waits for a\n" +
-			"person, and why: what is not ready, has drifted, holds dead letters, was held back or left behind.\n\n" +
+			"person, and why: what is to be approved, is not ready, has drifted, holds dead letters, was held back or left behind.\n\n" +
 			"With --left-behind, show what stays on a broker although its custom resource is gone, an object a line.",
 		Example: "  " + a.verb("status -A") + "\n  " + a.verb("status --left-behind -n orders"),
 		Args:    cobra.NoArgs,
@@ -131,7 +131,7 @@ func (a *app) showStatus(c *cluster, connections []v1alpha1.Connection, declared
 		}
 		fmt.Fprintf(a.Err, "There are no connections %s.\n", where)
 		tellKinds(a.page(), kinds)
-		tellObjects(a.page(), troubled)
+		a.tellObjects(a.page(), troubled)
 		tellStranded(a.page(), stranded)
 	}
 	if waiting && f.exitCode {
@@ -169,7 +169,7 @@ func (a *app) tellStatus(reports []connectionReport, kinds []kindReport, trouble
 	for _, r := range reports {
 		a.tellWaiting(p, r)
 	}
-	tellObjects(p, troubled)
+	a.tellObjects(p, troubled)
 }
 
 // tellWaiting says of a connection what waits for a person, and what to do.

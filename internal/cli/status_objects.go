@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -33,13 +35,36 @@ type objectReport struct {
 	// Drifted and DeadLetters are the messages of those conditions while True.
 	Drifted     string `json:"drifted,omitempty"`
 	DeadLetters string `json:"deadLetters,omitempty"`
+	// Approval is what it waits for a person to approve; nil if nothing.
+	Approval *approvalReport `json:"approval,omitempty"`
+}
+
+// approvalReport is a plan that waits for approval.
+type approvalReport struct {
+	Hash       string `json:"hash"`
+	TotalSteps int32  `json:"totalSteps"`
+	// Since is when the resource stopped to be Ready; nil if it is not known.
+	Since *metav1.Time `json:"since,omitempty"`
+	steps []v1alpha1.PlanStep
+}
+
+func approvalOf(status *v1alpha1.ObjectStatus, ready *metav1.Condition) *approvalReport {
+	plan := status.Plan
+	if plan == nil || plan.Hash == "" || plan.Hash == status.ApprovedPlan {
+		return nil
+	}
+	out := &approvalReport{Hash: plan.Hash, TotalSteps: plan.TotalSteps, steps: plan.Steps}
+	if ready.Reason == v1alpha1.ReasonAwaitingApproval && !ready.LastTransitionTime.IsZero() {
+		out.Since = &ready.LastTransitionTime
+	}
+	return out
 }
 
 func (r objectReport) title() string { return r.Kind + " " + r.Namespace + "/" + r.Name }
 
 // waits tells whether it needs a person. One that is suspended has had one.
 func (r objectReport) waits() bool {
-	return r.Ready != string(metav1.ConditionTrue) && r.Reason != v1alpha1.ReasonSuspended || r.Drifted != "" || r.DeadLetters != ""
+	return r.Ready != string(metav1.ConditionTrue) && r.Reason != v1alpha1.ReasonSuspended || r.Approval != nil || r.Drifted != "" || r.DeadLetters != ""
 }
 
 func reportOfObject(o v1alpha1.Object) objectReport {
@@ -53,6 +78,7 @@ func reportOfObject(o v1alpha1.Object) objectReport {
 		if ready.Status == metav1.ConditionTrue {
 			out.Message = ""
 		}
+		out.Approval = approvalOf(o.GetStatus(), ready)
 	}
 	told := func(condition string) string {
 		if c := meta.FindStatusCondition(conditions, condition); c != nil && c.Status == metav1.ConditionTrue {
@@ -109,13 +135,53 @@ func tellKinds(p paper, kinds []kindReport) {
 	}
 }
 
+// mostStepsTold is how many steps of a plan are told of: approve shows them all.
+const mostStepsTold = 3
+
+// tellApprovals says what waits for a person's approval, since when, and what
+// answers it.
+func (a *app) tellApprovals(p paper, waiting []objectReport) {
+	told := 0
+	for _, r := range waiting {
+		if r.Approval == nil {
+			continue
+		}
+		if told++; told > mostTold {
+			continue
+		}
+		words := "waits for approval"
+		if r.Approval.Since != nil {
+			words = fmt.Sprintf("has waited %s for approval", age(&r.Approval.Since.Time, time.Now()))
+		}
+		p.printf("\n%s\n", p.paint(cell{fmt.Sprintf("%s %s: %s (plan %s)", r.title(), words, several(int(r.Approval.TotalSteps), "step"), r.Approval.Hash), yellow}))
+		shown := r.Approval.steps[:min(len(r.Approval.steps), mostStepsTold)]
+		for _, step := range shown {
+			p.printf("  %s %s\n", strings.ToLower(string(step.Action)), step.Object)
+		}
+		if rest := int(r.Approval.TotalSteps) - len(shown); rest > 0 {
+			p.printf("  and %d more\n", rest)
+		}
+		p.printf("  to look at it, and approve   %s\n", a.verb("approve", strings.ToLower(r.Kind)+"/"+r.Name, "-n", r.Namespace))
+		p.printf("  to leave it as it is         set the spec back\n")
+	}
+	if told > mostTold {
+		p.printf("\n%s for approval: -o json lists them all\n", several(told-mostTold, "more resource")+" wait")
+	}
+}
+
 // tellObjects says of resources what is wrong, sort by sort.
-func tellObjects(p paper, waiting []objectReport) {
+func (a *app) tellObjects(p paper, waiting []objectReport) {
+	a.tellApprovals(p, waiting)
 	for _, sort := range []struct {
 		words string
 		says  func(objectReport) (text string, c colour)
 	}{
-		{"is not ready", func(r objectReport) (string, colour) { return r.Message, readyColour(r.Ready) }},
+		{"is not ready", func(r objectReport) (string, colour) {
+			if r.Approval != nil && r.Reason == v1alpha1.ReasonAwaitingApproval { // told before
+				return "", plain
+			}
+			return r.Message, readyColour(r.Ready)
+		}},
 		{"has drifted, and is reported only", func(r objectReport) (string, colour) { return r.Drifted, yellow }},
 		{"has dead letters", func(r objectReport) (string, colour) { return r.DeadLetters, yellow }},
 	} {

@@ -19,6 +19,7 @@
 //	tiers.go       what the strategies of a retry want on the broker
 //	topic_retry.go the same for a topic
 //	contract.go    what applications are told, as plain data
+//	departures.go  which deletions an inventory counts and holds
 package compile
 
 import (

@@ -18,6 +18,9 @@ type Preview struct {
 	Claims map[topology.OwnerKey]*topology.Claim
 	// Refused are the steps that the broker, asked without effect, does not make.
 	Refused []topology.Outcome
+	// HeldDeletions are the former owners whose deletion the breaker holds over
+	// the connection, those of others than the plan is for included.
+	HeldDeletions []topology.OwnerKey
 }
 
 // Preview plans for some owners of a connection, and changes nothing, neither on
@@ -32,7 +35,7 @@ func (c *Cluster) Preview(ctx context.Context, s Session, owners []topology.Owne
 		return nil, err
 	}
 	c.judge(s)
-	out := &Preview{}
+	out := &Preview{HeldDeletions: c.HeldDeletions(s.Connection).Owners}
 	err = c.exclusively(ctx, owners, func(held *stake) error {
 		o := &observation{cluster: c, session: s, held: held, report: &Report{}, live: live}
 		p, err := o.plan(ctx, owners)

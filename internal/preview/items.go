@@ -32,6 +32,8 @@ type Input struct {
 	Refused []topology.Outcome
 	// Shares of the logs that Shrinks names, as far as they are known.
 	Shares map[string]Share
+	// HeldDeletions are the former owners whose deletion the breaker holds.
+	HeldDeletions []topology.OwnerKey
 }
 
 // Of turns a plan into the preview of one cluster.
@@ -57,6 +59,7 @@ func Of(in Input) Cluster {
 	out := Cluster{
 		Connection: in.Connection.String(), ID: in.ClusterID, Version: in.Version,
 		Items: []Item{}, Adopted: len(in.Plan.Adopted),
+		Approvals: b.approvals(), HeldDeletions: heldDeletions(in.Connection, in.HeldDeletions),
 	}
 	for _, item := range b.items {
 		out.Items = append(out.Items, item.Item)
@@ -179,6 +182,12 @@ func (b *builder) held(h plan.Held) {
 	}
 	if _, present := b.Live.Look(h.ID); len(h.Changes) > 0 && present == topology.Present {
 		item.Risks = b.risksOfChanges(h.ID, nil, h.Changes)
+	}
+	if message, risk, found := b.approved(h); found {
+		item.Message = message
+		if risk != "" && len(item.Risks) == 0 {
+			item.Risks = []string{risk}
+		}
 	}
 	b.add(h.ID, []topology.OwnerKey{h.Owner}, item)
 }

@@ -74,6 +74,13 @@ func (b *budget) attention(r Report) string {
 			out.WriteString(line.String())
 		}
 	}
+	for _, line := range r.waiting() {
+		if !b.take(line, limit) {
+			rest++
+			continue
+		}
+		out.WriteString(line)
+	}
 	if rest > 0 {
 		fmt.Fprintf(&out, "- and %s more: see the output of the job\n", count(int64(rest), "object"))
 	}
@@ -81,6 +88,20 @@ func (b *budget) attention(r Report) string {
 		out.WriteString("\n")
 	}
 	return out.String()
+}
+
+// waiting lists what a person has to decide, and how.
+func (r Report) waiting() []string {
+	var out []string
+	for _, cluster := range r.Clusters {
+		for _, a := range cluster.Approvals {
+			out = append(out, fmt.Sprintf("- **waits for approval**, once it is applied: %s: %s\n", prose(a.title()), code(a.Command)))
+		}
+		if h := cluster.HeldDeletions; h != nil {
+			out = append(out, fmt.Sprintf("- **%s**: %s. To keep them, apply the custom resources again; to delete, %s\n", prose(h.title()), prose(firstOf(h.Owners)), code(h.Command)))
+		}
+	}
+	return out
 }
 
 // subject is the object, or the resource where all of it is meant.

@@ -69,6 +69,11 @@ type Cluster struct {
 	Adopted int `json:"adopted,omitempty"`
 	// Warnings are about what is accepted and likely a mistake.
 	Warnings []string `json:"warnings,omitempty"`
+	// Approvals are what waits for a person's approval, by custom resource.
+	Approvals []Approval `json:"approvals,omitempty"`
+	// HeldDeletions are what the breaker for mass deletions holds over this
+	// connection; nil if nothing.
+	HeldDeletions *HeldDeletions `json:"heldDeletions,omitempty"`
 }
 
 // Broker is the cluster's kind and version for people: RabbitMQ 4.0.5.
@@ -155,6 +160,9 @@ func number(n int64) string {
 // suspended is left alone on purpose.
 func (r Report) Changes() bool {
 	for _, cluster := range r.Clusters {
+		if cluster.HeldDeletions != nil {
+			return true
+		}
 		for _, item := range cluster.Items {
 			if item.Reason != reasonSuspended {
 				return true

@@ -40,8 +40,22 @@ func Text(w io.Writer, r Report, paint Painter) {
 			}
 			item.text(w, paint)
 		}
+		cluster.waiting(w)
 	}
 	fmt.Fprintf(w, "\nPlan: %s.\n", r.Summary())
+}
+
+// waiting says what a person has to decide, and how.
+func (c Cluster) waiting(w io.Writer) {
+	if len(c.Approvals) > 0 {
+		fmt.Fprint(w, "\nWaits for approval, once it is applied:\n")
+	}
+	for _, a := range c.Approvals {
+		fmt.Fprintf(w, "  %s\n      %s\n", a.title(), a.Command)
+	}
+	if h := c.HeldDeletions; h != nil {
+		fmt.Fprintf(w, "\n%s\n  of             %s\n  to keep them   apply the custom resources again\n  to delete      %s\n", h.title(), firstOf(h.Owners), h.Command)
+	}
 }
 
 // owner is the first of those that declare the object.

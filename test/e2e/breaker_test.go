@@ -229,6 +229,26 @@ func TestBreakerUndone(t *testing.T) {
 	s.holds(t, cure, names(0, goneAtOnce)...)
 	s.queues(t, names(0, ofBreaker))
 
+	// A plan tells of what is held, and not of what its manifests take back.
+	one, again := nthQueue(0), []client.Object{}
+	for i := range goneAtOnce {
+		again = append(again, nthQueue(i))
+		again[i].SetNamespace(s.namespace)
+	}
+	one.Namespace = s.namespace
+	plan := func(objects ...client.Object) harness.Answer {
+		return s.warrener("plan", "-f", manifests(t, objects...), "--controller-namespace", s.home)
+	}
+	held := plan(one)
+	says(t, held.Out, "What 59 custom resources declared stays until somebody decides: unusually many went at once",
+		"of             Queue "+s.namespace+"/q01, ", "to delete      kubectl warrener allow-deletes rabbitmqconnection/shop -n "+s.namespace)
+	if held.Code != cli.ExitFound {
+		t.Errorf("a plan with held deletions ended with %d: %s", held.Code, held.Err)
+	}
+	if undone := plan(again...); undone.Code != cli.ExitDone || strings.Contains(undone.Out, "unusually many") {
+		t.Errorf("a plan that takes everything back: %+v", undone)
+	}
+
 	s.createMany(t, goneAtOnce, func(i int) client.Object { return nthQueue(i) })
 	s.allReady(t, time.Minute, ofBreaker)
 	s.holds(t, cure)

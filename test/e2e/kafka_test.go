@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -35,7 +34,7 @@ func newKafkaSceneOn(t *testing.T, broker *harness.Kafka) *kafkaScene {
 	s.controller.Start(t)
 	s.connection = s.kafka("events", broker.Bootstrap...)
 	s.create(s.connection)
-	s.ready(10*time.Second, s.connection)
+	s.ready(patience, s.connection)
 	return s
 }
 

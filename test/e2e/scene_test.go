@@ -64,7 +64,7 @@ func newScene(t *testing.T, broker *harness.RabbitMQ) *scene {
 	secret, connection := s.rabbit("shop", broker, s.virtualHost, s.recorder.URL)
 	s.connection = connection
 	s.create(secret, connection)
-	s.ready(30*time.Second, connection)
+	s.ready(patience, connection)
 	return s
 }
 

@@ -24,17 +24,46 @@ func CLI(t testing.TB, kubeconfig string, args ...string) Answer {
 // cluster.
 func CLIWith(t testing.TB, environment []string, args ...string) Answer {
 	t.Helper()
+	return StartCLI(t, environment, args...).Wait()
+}
+
+// Running is a command line program at work.
+type Running struct {
+	t        testing.TB
+	command  *exec.Cmd
+	out, err bytes.Buffer
+}
+
+// StartCLI is CLIWith, and does not wait for the end.
+func StartCLI(t testing.TB, environment []string, args ...string) *Running {
+	t.Helper()
 	path, err := commandLine()
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), path, args...)
-	command.Env = append(os.Environ(), environment...)
-	var out, stderr bytes.Buffer
-	command.Stdout, command.Stderr = &out, &stderr
-	err = command.Run()
-	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+	r := &Running{t: t, command: exec.CommandContext(t.Context(), path, args...)}
+	r.command.Env = append(os.Environ(), environment...)
+	r.command.Stdout, r.command.Stderr = &r.out, &r.err
+	if err := r.command.Start(); err != nil {
 		t.Fatalf("run warrener: %v", err)
 	}
-	return Answer{Out: out.String(), Err: stderr.String(), Code: command.ProcessState.ExitCode()}
+	return r
+}
+
+// Interrupt is Ctrl-C; one that has ended does not hear it.
+func (r *Running) Interrupt() {
+	r.t.Helper()
+	if err := r.command.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		r.t.Fatalf("interrupt warrener: %v", err)
+	}
+}
+
+// Wait waits for the end. The exit code of a program that a signal ended is -1.
+func (r *Running) Wait() Answer {
+	r.t.Helper()
+	err := r.command.Wait()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended {
+		r.t.Fatalf("run warrener: %v", err)
+	}
+	return Answer{Out: r.out.String(), Err: r.err.String(), Code: r.command.ProcessState.ExitCode()}
 }
