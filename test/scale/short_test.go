@@ -93,14 +93,3 @@ func (r *row) atMost(t *testing.T, name string, most float64) {
 	}
 	t.Errorf("%s has no count of %s", r.ID, name)
 }
-
-func (r *row) detail(t *testing.T, name string) float64 {
-	t.Helper()
-	for _, m := range r.Details {
-		if m.Name == name {
-			return m.Value
-		}
-	}
-	t.Fatalf("%s has no %s", r.ID, name)
-	return 0
-}
