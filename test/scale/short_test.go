@@ -52,7 +52,7 @@ func (s *scene) shortCreation(t *testing.T, size size) {
 		t.Errorf("%d writes to the API server for %d objects", len(writes), size.objects())
 	}
 	for again := 1; r.Ratio > most && again < attempts; again++ {
-		r = newScene(t).creation(size, true)
+		r = newSceneOn(t, s.broker).creation(size, true)
 		r.ID = "create again"
 		t.Log(r)
 	}
@@ -65,7 +65,7 @@ func (s *scene) shortCreation(t *testing.T, size size) {
 func (s *scene) shortEdits(t *testing.T) {
 	t.Helper()
 	const most = 5
-	ten := newScene(t).editsAmongTen(10)
+	ten := newSceneOn(t, s.broker).editsAmongTen(10)
 	for attempt := 1; ; attempt++ {
 		among := s.editsQuiet(10)
 		ratio := among.detail(t, "p50") / ten.detail(t, "p50")
