@@ -34,28 +34,32 @@ func ratios(rows []row) (drawing, bool) {
 	return d, len(all) > 0
 }
 
-// bySize are a detail of those workloads that create objects while the
-// controller runs, by the number of objects.
-func bySize(rows []row, detail string) [][2]float64 {
+// bySize has a point for each of the runs that tell of memory and cost, by the
+// number of objects.
+func bySize(rows []row, value func(row) float64) [][2]float64 {
 	var out [][2]float64
 	for _, r := range rows {
-		if !strings.HasPrefix(r.ID, "create-") && !strings.HasPrefix(r.ID, "memory-") {
-			continue
-		}
-		for _, m := range r.Details {
-			if m.Name == detail {
-				out = append(out, [2]float64{float64(r.Objects), m.Value})
-			}
+		if strings.HasPrefix(r.ID, "memory-") {
+			out = append(out, [2]float64{float64(r.Objects), value(r)})
 		}
 	}
 	slices.SortFunc(out, func(a, b [2]float64) int { return cmp.Compare(a[0], b[0]) })
 	return out
 }
 
+func costOf(r row) float64 {
+	for _, m := range r.Details {
+		if m.Name == "CPU per object" {
+			return m.Value
+		}
+	}
+	return 0
+}
+
 func objects(v float64) string { return thousands(int(v)) }
 
 func memory(rows []row) (drawing, bool) {
-	points := bySize(rows, "peak RSS")
+	points := bySize(rows, func(r row) float64 { return r.Figure })
 	d := drawing{
 		name: "memory", title: "Peak memory of the controller",
 		text: "Resident set of the process at its highest. The aim is 150 MiB at 10,500 objects and 500 MiB at 50,000.",
@@ -66,7 +70,7 @@ func memory(rows []row) (drawing, bool) {
 }
 
 func cost(rows []row) (drawing, bool) {
-	points := bySize(rows, "CPU per object")
+	points := bySize(rows, costOf)
 	d := drawing{
 		name: "cost", title: "CPU time of the controller per object, from its creation to Ready",
 		text: "Level would mean that an object among many costs what one among few does. The aim is less than 1.3 times from 1,000 to 50,000.",

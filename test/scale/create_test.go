@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -16,30 +17,45 @@ func BenchmarkCreate(b *testing.B) {
 		name := strconv.Itoa(objects)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				s := newScene(b)
-				r := s.creation(sizeOf(scaled(b, objects)), true)
+				r := newScene(b).creation(sizeOf(scaled(b, objects)), true)
 				r.ID, r.Workload = "create-"+name, "created while the controller runs: first create to all Ready"
 				r.AimRatio = 1.5
+				r.report(b)
+				r.memory(b, name).report(b)
+			}
+		})
+	}
+}
+
+// BenchmarkMemory has fewer and many more objects, and no limit: what is asked is
+// how memory and CPU time grow with the number of objects.
+func BenchmarkMemory(b *testing.B) {
+	var few, many *row
+	for _, objects := range []int{1050, 50400} {
+		name := strconv.Itoa(objects)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				many = newScene(b).creation(sizeOf(scaled(b, objects)), false)
+				many.memory(b, name).report(b)
+				if few == nil {
+					few = many
+					continue
+				}
+				r := &row{ID: "cost", Workload: "CPU time of the controller per object, from its creation to Ready", Objects: many.Objects, Figure: many.detail(b, "CPU per object"), Unit: "ms", AimRatio: 1.3}
+				r.limitedBy(few.detail(b, "CPU per object"), fmt.Sprintf("the same among %d objects", few.Objects))
 				r.report(b)
 			}
 		})
 	}
 }
 
-// BenchmarkMemory has no limit: what is asked is how memory and CPU time grow
-// with the number of objects.
-func BenchmarkMemory(b *testing.B) {
-	for _, objects := range []int{1050, 50400} {
-		name := strconv.Itoa(objects)
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				s := newScene(b)
-				r := s.creation(sizeOf(scaled(b, objects)), false)
-				r.ID, r.Workload = "memory-"+name, "memory and CPU time"
-				r.report(b)
-			}
-		})
-	}
+// memory is what a creation says of it.
+func (r *row) memory(b *testing.B, name string) *row {
+	b.Helper()
+	m := &row{ID: "memory-" + name, Workload: "peak memory of the controller (resident set)", Objects: r.Objects, Figure: r.detail(b, "peak RSS"), Unit: "MiB"}
+	m.AimFigure = map[string]float64{"10500": 150, "50400": 500}[name]
+	m.more("CPU per object", r.detail(b, "CPU per object"), "ms")
+	return m
 }
 
 // creation starts the controller, creates everything, and waits until it is

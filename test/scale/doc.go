@@ -6,9 +6,11 @@
 //	main_test.go      which broker, and how many objects
 //	scene_test.go     a namespace, a virtual host, and a controller in between
 //	workload_test.go  the objects, and the limit: the API server alone
+//	follow_test.go    a watch that goes on
 //	ready_test.go     watches until all is Ready, and counts status writes
 //	report_test.go    a row of docs/benchmarks.json
 //	profiles_test.go  CPU and heap of the controller, if asked for
+//	short_test.go     most of it with few objects, for every run of the tests
 //
 // Each other file is one workload.
 package scale

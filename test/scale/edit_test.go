@@ -22,9 +22,9 @@ import (
 // against edits among ten objects when nothing else goes on.
 func BenchmarkEdit(b *testing.B) {
 	for b.Loop() {
-		limit := newScene(b).editsAmongTen(scaled(b, 200))
-		limit.report(b)
 		s := newScene(b)
+		limit := newSceneOn(b, s.broker).editsAmongTen(scaled(b, 200))
+		limit.report(b)
 		size := sizeOf(scaled(b, 10500))
 		s.fill(size)
 		for _, r := range []*row{

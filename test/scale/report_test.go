@@ -60,6 +60,18 @@ func (r *row) more(name string, value float64, unit string) {
 	r.Details = append(r.Details, measure{name, value, unit})
 }
 
+// detail finds one.
+func (r *row) detail(tb testing.TB, name string) float64 {
+	tb.Helper()
+	for _, m := range r.Details {
+		if m.Name == name {
+			return m.Value
+		}
+	}
+	tb.Fatalf("%s has no %s", r.ID, name)
+	return 0
+}
+
 func (r *row) count(name string, n int) { r.Counts = append(r.Counts, measure{name, float64(n), ""}) }
 
 // report has the figures printed with the benchmark, and stored if

@@ -46,12 +46,22 @@ type scene struct {
 
 var installed sync.Once
 
-// newScene prepares everything and starts nothing.
+// newScene prepares everything and starts nothing. A benchmark has a broker of
+// its own, so that nobody else's work and objects count.
 func newScene(tb testing.TB) *scene {
+	tb.Helper()
+	if _, measured := tb.(*testing.B); measured {
+		return newSceneOn(tb, harness.PrivateRabbitMQ(tb, series(), harness.RabbitMQOptions{}))
+	}
+	return newSceneOn(tb, harness.RabbitMQAt(tb, series()))
+}
+
+// newSceneOn prepares a scene on a broker of another one.
+func newSceneOn(tb testing.TB, broker *harness.RabbitMQ) *scene {
 	tb.Helper()
 	plane := harness.SharedControlPlane(tb)
 	installed.Do(func() { plane.InstallCRDs(tb, filepath.Join(harness.Root(tb), "config", "crd", "bases")) })
-	s := &scene{tb: tb, plane: plane, client: newClient(tb, plane.Config), broker: harness.RabbitMQAt(tb, series())}
+	s := &scene{tb: tb, plane: plane, client: newClient(tb, plane.Config), broker: broker}
 	s.namespace, s.host = plane.NewNamespace(tb), s.broker.NewVirtualHost(tb)
 	s.requests = harness.NewRecorder(tb, s.broker.ManagementURL)
 	s.endpoint = s.requests.URL

@@ -52,7 +52,7 @@ func (s *scene) shortCreation(t *testing.T, size size) {
 		t.Errorf("%d writes to the API server for %d objects", len(writes), size.objects())
 	}
 	for again := 1; r.Ratio > most && again < attempts; again++ {
-		r = newScene(t).creation(size, true)
+		r = newSceneOn(t, s.broker).creation(size, true)
 		r.ID = "create again"
 		t.Log(r)
 	}
@@ -65,7 +65,7 @@ func (s *scene) shortCreation(t *testing.T, size size) {
 func (s *scene) shortEdits(t *testing.T) {
 	t.Helper()
 	const most = 5
-	ten := newScene(t).editsAmongTen(10)
+	ten := newSceneOn(t, s.broker).editsAmongTen(10)
 	for attempt := 1; ; attempt++ {
 		among := s.editsQuiet(10)
 		ratio := among.detail(t, "p50") / ten.detail(t, "p50")
@@ -92,15 +92,4 @@ func (r *row) atMost(t *testing.T, name string, most float64) {
 		}
 	}
 	t.Errorf("%s has no count of %s", r.ID, name)
-}
-
-func (r *row) detail(t *testing.T, name string) float64 {
-	t.Helper()
-	for _, m := range r.Details {
-		if m.Name == name {
-			return m.Value
-		}
-	}
-	t.Fatalf("%s has no %s", r.ID, name)
-	return 0
 }
