@@ -83,6 +83,11 @@ func (c *Cluster) halfDone(id topology.ID, live *topology.Snapshot) *topology.Bi
 			return nil
 		}
 	}
+	for _, end := range []topology.ID{found.SourceID(), found.DestinationID()} {
+		if _, presence := live.Look(end); presence == topology.Absent {
+			return nil // it went with that
+		}
+	}
 	if source, ok := live.Objects[found.SourceID()].(*topology.Exchange); ok && slices.Contains(wholeBindings, source.Type) {
 		return nil
 	}

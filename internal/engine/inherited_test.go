@@ -73,6 +73,12 @@ func TestBindingsOfAProcessThatWasKilled(t *testing.T) {
 				"books: - binding shop/x -> queue q key k",
 			},
 		},
+		"GoneWithItsQueue": {
+			reason: "it leads nowhere",
+			broker: func(on *broker) { on.remove(queue("q").ID()) },
+			claim:  cr("shop/q", wants(exchange("x")), generation(2), reported(b.ID(), others[0].ID(), others[1].ID())),
+			want:   []string{"books: - binding shop/x -> queue q key k, - queue shop/q"},
+		},
 		"ListedAndNotWanted": {
 			reason: "it is deleted like any other",
 			claim:  cr("shop/q", wants(others...), generation(2), reported(b.ID(), others[0].ID(), others[1].ID())),
