@@ -2,13 +2,19 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
+	"k8s.io/client-go/dynamic"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/manifest"
@@ -17,9 +23,10 @@ import (
 // dryRun has the API server say what a manifest would become: with defaults, and
 // judged by its validation and by admission policies. Nothing is stored.
 //
-// Where somebody manages the resource by server-side apply, the manifest is
-// applied in that manager's name, so that what others manage stays, and what it
-// has left out goes. Else the manifest's spec takes the place of the one there.
+// It is laid over what is there as it was before, so that what others have set
+// stays, and what the manifest has left out goes: by server-side apply in the
+// name of whoever did that, or as kubectl apply does. If nobody applied it, the
+// manifest's spec takes the place of the one there.
 func (w *worldView) dryRun(ctx context.Context, item *manifest.Item, into any) error {
 	content, err := unstructuredOf(item)
 	if err != nil {
@@ -38,7 +45,12 @@ func (w *worldView) dryRun(ctx context.Context, item *manifest.Item, into any) e
 	case err != nil:
 		return fmt.Errorf("read %s: %w", item, err)
 	case manager != "":
-		result, err = resource.Apply(ctx, content.GetName(), content, metav1.ApplyOptions{DryRun: dry, FieldManager: manager, Force: true})
+		result, err = w.applyDry(ctx, item, resource, content, manager)
+	case existing.GetAnnotations()[corev1.LastAppliedConfigAnnotation] != "":
+		var patch []byte
+		if patch, err = threeWayPatch(existing, content); err == nil {
+			result, err = resource.Patch(ctx, content.GetName(), types.MergePatchType, patch, metav1.PatchOptions{DryRun: dry, FieldManager: "warrener"})
+		}
 	default:
 		result, err = resource.Update(ctx, replaced(existing, content), metav1.UpdateOptions{DryRun: dry, FieldManager: "warrener"})
 	}
@@ -65,14 +77,64 @@ func unstructuredOf(item *manifest.Item) (*unstructured.Unstructured, error) {
 	return out, nil
 }
 
-// applier is who manages a resource by server-side apply; "" if nobody does.
+// applyDry applies a manifest in a manager's name. What others manage too is told
+// and taken over: whoever applies it has to force that.
+func (w *worldView) applyDry(ctx context.Context, item *manifest.Item, resource dynamic.ResourceInterface, content *unstructured.Unstructured, manager string) (*unstructured.Unstructured, error) {
+	options := metav1.ApplyOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: manager}
+	result, err := resource.Apply(ctx, content.GetName(), content, options)
+	if !apierrors.IsConflict(err) {
+		return result, err
+	}
+	w.notes = append(w.notes, fmt.Sprintf("%s: %s: others manage some of it, so %s has to apply it with --force-conflicts, as is done here: %s", item.Position, item, manager, conflictsOf(err)))
+	options.Force = true
+	return resource.Apply(ctx, content.GetName(), content, options)
+}
+
+// conflictsOf lists the fields of a conflict, and who else manages each.
+func conflictsOf(err error) string {
+	var parts []string
+	if status, is := errors.AsType[*apierrors.StatusError](err); is && status.ErrStatus.Details != nil {
+		for _, cause := range status.ErrStatus.Details.Causes {
+			parts = append(parts, strings.TrimPrefix(cause.Field, ".")+" ("+cause.Message+")")
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// threeWayPatch is what kubectl apply would send: what the manifest says, and
+// nothing in place of what it said the last time and says no longer.
+func threeWayPatch(existing, content *unstructured.Unstructured) ([]byte, error) {
+	current, err := existing.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	modified, err := content.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	last := existing.GetAnnotations()[corev1.LastAppliedConfigAnnotation]
+	patch, err := jsonmergepatch.CreateThreeWayJSONMergePatch([]byte(last), modified, current)
+	if err != nil {
+		return nil, fmt.Errorf("compare it with its annotation %s: %w", corev1.LastAppliedConfigAnnotation, err)
+	}
+	return patch, nil
+}
+
+// applier is who manages a resource by server-side apply: the one who gave it
+// what every resource must have. Others may manage a field or two. "" if it was
+// not applied so.
 func applier(existing *unstructured.Unstructured) string {
 	if existing == nil {
 		return ""
 	}
 	for _, entry := range existing.GetManagedFields() {
-		if entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" {
-			return entry.Manager
+		if entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
+			continue
+		}
+		for _, field := range []string{"connectionRef", "endpoint", "bootstrapServers"} {
+			if strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+field+`"`) {
+				return entry.Manager
+			}
 		}
 	}
 	return ""

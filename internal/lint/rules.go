@@ -25,7 +25,7 @@ var Rules = []Rule{
 	// Routing.
 	{"exchange-unroutable", Warning, "No queue can be reached from an exchange", "RabbitMQ drops what it cannot route, and tells only publishers that ask.", unroutable},
 	{"binding-not-for-exchange-type", Warning, "The exchange does not read what the binding says", "It takes other messages than it seems to.", misfit},
-	{"x-alternate-exchange", Error, "x-alternate-exchange is nothing", "The argument is called alternate-exchange; the other one is stored and never read.", wrongAlternate},
+	{"x-alternate-exchange", Error, "The argument x-alternate-exchange has no effect", "The argument is called alternate-exchange; the other one is stored and never read.", wrongAlternate},
 
 	// Dead letters.
 	{"dead-letter-nowhere", Error, "Dead letters come to no queue", "They are dropped without a word, and are what one would have looked at.", nowhere},

@@ -87,7 +87,7 @@ func (w *World) Trace(m Message) *Trace {
 		t.Why = strings.Join(t.NotPredictable, "; ")
 	default:
 		t.Outcome = Unroutable
-		t.Why = "no queue takes it: with the mandatory flag it comes back to its publisher (312 NO_ROUTE), without it is dropped"
+		t.Why = "no queue takes it: with the mandatory flag it comes back to its publisher (312 NO_ROUTE), without it, it is dropped"
 	}
 	for _, queue := range slices.Concat(r.queues, r.possible) {
 		if w.settingsOf(w.queues[queue]).tied {

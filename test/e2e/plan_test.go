@@ -55,6 +55,7 @@ func sampleOverlay(t *testing.T, broker *harness.RabbitMQ, virtualHost string, k
 
 // planned is what plan says to programs.
 type planned struct {
+	Notes    []string               `json:"notes"`
 	Clusters []preview.Cluster      `json:"clusters"`
 	Summary  map[preview.Action]int `json:"summary"`
 }

@@ -310,4 +310,10 @@ func TestFiveHundredObjects(t *testing.T) {
 	if got := js[string](tb, `%s.querySelector("h2").textContent`, details); got != name {
 		t.Errorf("the stub of %s leads to %s", name, got)
 	}
+	all := js[float64](tb, `(() => { const before = performance.now(); document.querySelector("#open-all").click(); return performance.now() - before; })()`)
+	n := js[int](tb, `document.querySelectorAll("[data-node]").length`)
+	if n < 1500 {
+		t.Errorf("all unfolded are %d", n)
+	}
+	t.Logf("unfolding all, %d objects then: %.0f ms", n, all)
 }

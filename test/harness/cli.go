@@ -14,6 +14,9 @@ type Answer struct {
 	Code     int
 }
 
+// CommandLine is the path of the program warrener, built for this run.
+func CommandLine() (string, error) { return commandLine() }
+
 // CLI runs the program warrener as a person would, with nobody at the keyboard.
 func CLI(t testing.TB, kubeconfig string, args ...string) Answer {
 	t.Helper()
