@@ -61,15 +61,18 @@ type bar struct {
 	value, aim float64
 }
 
+// mostTimes is where a bar is broken off, so that the others can be told apart.
+const mostTimes = 10
+
 // bars draws a row per value, with a mark at each aim.
 func bars(title, unit string, all []bar) string {
 	longest := 0.0
 	for _, b := range all {
 		longest = max(longest, b.value, b.aim)
 	}
-	ticks := ticksTo(longest)
+	ticks := ticksTo(min(longest, mostTimes))
 	end := ticks[len(ticks)-1]
-	x := func(v float64) float64 { return labelLeft + v/end*(width-labelLeft-right-40) }
+	x := func(v float64) float64 { return labelLeft + min(v/end, 1)*(width-labelLeft-right-40) }
 	p := newPicture(top+barRow*len(all)+bottom, title)
 	base := float64(top + barRow*len(all))
 	for _, tick := range ticks {
@@ -91,10 +94,14 @@ func bars(title, unit string, all []bar) string {
 				after = x(b.aim)
 			}
 		}
-		p.text(after+7, y+18, "start", "text", number(b.value))
+		text := number(b.value)
+		if b.value > end {
+			text += "…"
+		}
+		p.text(after+7, y+18, "start", "text", text)
 	}
 	fmt.Fprintf(p, `<line class="aim" stroke-width="2.5" x1="%d" y1="%.1f" x2="%d" y2="%.1f"/>`+"\n", labelLeft, base+26, labelLeft, base+40)
-	p.text(labelLeft+8, base+38, "start", "faint", "the most that is aimed at; a bar beyond it is red")
+	p.text(labelLeft+8, base+38, "start", "faint", "the most that is aimed at; a bar beyond it is red; one with … is longer than drawn")
 	return p.end()
 }
 

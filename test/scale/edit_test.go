@@ -37,9 +37,11 @@ func BenchmarkEdit(b *testing.B) {
 	}
 }
 
+var sizeAmongTen = size{queues: 4, exchanges: 2, bindings: 4}
+
 func (s *scene) editsAmongTen(n int) *row {
 	s.tb.Helper()
-	s.fill(size{queues: 4, exchanges: 2, bindings: 4})
+	s.fill(sizeAmongTen)
 	r := latencyRow("edit-ten", "one edit among ten objects, apply to Ready, p99: nothing else going on", s.newEditor(s.someBindings()).edit(n))
 	r.Objects = 10
 	return r
