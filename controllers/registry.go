@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -136,77 +135,6 @@ func (r *Registry) claim(ctx context.Context, object v1alpha1.Object, c v1alpha1
 		}
 	}
 	return &claim, nil
-}
-
-// refresh brings a cluster's claims up to date with the API server, past the
-// cache, before something is deleted because its owner is gone. An owner that
-// does exist, or may exist where this controller cannot look, keeps what it
-// has.
-func (r *Registry) refresh(ctx context.Context, cluster *engine.Cluster, broker v1alpha1.BrokerType) error {
-	sessions := r.sessionsOf(cluster)
-	alive := map[topology.OwnerKey]bool{}
-	for _, list := range listsFor(topology.ConnectionKey{Kind: string(broker) + "Connection"}) {
-		objects, err := r.listUncached(ctx, list)
-		if err != nil {
-			return err
-		}
-		for _, object := range objects {
-			key := keyOf(object)
-			alive[key] = true
-			known := cluster.Claim(key)
-			if known != nil && known.Owner.UID == string(object.GetUID()) && known.Owner.Generation >= object.GetGeneration() {
-				continue
-			}
-			s := sessions[compile.ConnectionOf(object)]
-			if s == nil {
-				if known == nil && cluster.Holds(key) {
-					cluster.SetClaim(keeper(key)) // its connection is not there yet
-				}
-				continue
-			}
-			c, err := r.connection(ctx, s.key)
-			if err != nil {
-				return err
-			}
-			claim, err := r.claim(ctx, object, c, s)
-			if err != nil {
-				return err
-			}
-			cluster.SetClaim(claim)
-		}
-	}
-	for _, key := range cluster.Absent() {
-		if !alive[key] && !r.watches(key.Namespace) {
-			cluster.SetClaim(keeper(key))
-		}
-	}
-	return nil
-}
-
-// keeper is the claim of an owner of which nothing is known but that it may be
-// there: it keeps what it owns.
-func keeper(key topology.OwnerKey) *topology.Claim {
-	return &topology.Claim{Owner: topology.Owner{OwnerKey: key}, Suspended: true}
-}
-
-func (r *Registry) watches(namespace string) bool {
-	return len(r.options.WatchNamespaces) == 0 || slices.Contains(r.options.WatchNamespaces, namespace)
-}
-
-func (r *Registry) listUncached(ctx context.Context, list v1alpha1.ObjectList) ([]v1alpha1.Object, error) {
-	namespaces := r.options.WatchNamespaces
-	if len(namespaces) == 0 {
-		namespaces = []string{""}
-	}
-	var out []v1alpha1.Object
-	for _, namespace := range namespaces {
-		page := list.DeepCopyObject().(v1alpha1.ObjectList)
-		if err := r.reader.List(ctx, page.(client.ObjectList), client.InNamespace(namespace)); err != nil {
-			return nil, fmt.Errorf("list past the cache: %w", err)
-		}
-		out = append(out, page.Objects()...)
-	}
-	return out, nil
 }
 
 // sessionsOf maps the connections that reach a cluster.
