@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -31,6 +32,9 @@ type statusWriter struct {
 	client client.Client
 	log    logr.Logger
 	clock  engine.Clock
+	// enter begins to write about the objects of a connection, if that is for this
+	// replica to do; leave ends it.
+	enter func(context.Context, topology.ConnectionKey) (leave func(), mine bool)
 	// retry is called for an object whose patch failed for good.
 	retry func(topology.OwnerKey)
 	// transition is told of every verdict that changed Ready or its reason.
@@ -57,6 +61,7 @@ type recentStatus struct {
 func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clock engine.Clock) *statusWriter {
 	w := &statusWriter{
 		client: c, log: log, clock: clock, contracts: contracts,
+		enter:  func(context.Context, topology.ConnectionKey) (func(), bool) { return func() {}, true },
 		latest: map[topology.OwnerKey]engine.Verdict{},
 		busy:   map[topology.OwnerKey]bool{},
 		recent: map[topology.OwnerKey]recentStatus{},
@@ -148,6 +153,12 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	if string(object.GetUID()) != v.Owner.UID {
 		return nil // another object by now, with a verdict of its own to come
 	}
+	leave, mine := w.enter(ctx, compile.ConnectionOf(object))
+	if !mine {
+		w.forget(key) // who works on it now writes what it finds
+		return nil
+	}
+	defer leave()
 	before, read := w.present(key, object)
 	after := objectStatus(w.clock(), before, object.BrokerName(), v)
 	unpublished := w.contracts.publish(ctx, object, v, &after)

@@ -13,6 +13,7 @@ import (
 // Request is what a Recorder saw of one request.
 type Request struct {
 	Method string
+	Host   string // host:port as the client wrote it
 	Path   string // escaped, with the query
 	Time   time.Time
 	Status int // of the answer; 502 if the target did not answer
@@ -34,21 +35,30 @@ type Recorder struct {
 // NewRecorder starts a recorder in front of target (http://host:port). It ends with the test.
 func NewRecorder(t testing.TB, target string) *Recorder {
 	t.Helper()
-	to, err := url.Parse(target)
-	if err != nil {
-		t.Fatalf("recorder: %v", err)
-	}
+	return NewRouter(t, func(string) string { return target })
+}
+
+// NewRouter starts a recorder for clients that use it as their HTTP proxy: it asks for the target of each host:port, which
+// need not exist. It ends with the test.
+func NewRouter(t testing.TB, target func(host string) string) *Recorder {
+	t.Helper()
 	r := &Recorder{}
 	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(to) },
+		Rewrite: func(request *httputil.ProxyRequest) {
+			to, err := url.Parse(target(request.In.Host))
+			if err != nil {
+				panic(err) // of the test
+			}
+			request.SetURL(to)
+		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 		Transport: transport,
 	}
 	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		seen := Request{Method: request.Method, Path: request.URL.RequestURI(), Time: time.Now()}
+		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now()}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		proxy.ServeHTTP(status, request)
 		seen.Status = status.status
