@@ -293,7 +293,7 @@ func (s *Shards) begin(ctx context.Context, shards []int) {
 	s.mu.Unlock()
 	slices.Sort(shards)
 	s.log.Info("takes over", "shards", shards)
-	s.took(ctx, shards)
+	go s.took(ctx, shards) // renewing does not wait for it
 }
 
 // vacate stops work on a shard that is to be given up; it tells whether none is

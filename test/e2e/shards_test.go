@@ -21,9 +21,9 @@ import (
 )
 
 const (
-	// crewSites are connections, each to what passes for a broker cluster of its own.
-	crewSites  = 30
-	crewShards = 32
+	// allSites are connections, each to what passes for a broker cluster of its own.
+	allSites  = 30
+	allShards = 32
 	// mostAtOnce is how many requests of one pass are under way at a time; see
 	// rabbitmq.DefaultConcurrency.
 	mostAtOnce = 8
@@ -59,7 +59,7 @@ func newSharers(t *testing.T, size int) *sharers {
 	t.Helper()
 	c := &sharers{stage: newStage(t)}
 	byHost := map[string]*branch{}
-	for i := range crewSites {
+	for i := range allSites {
 		broker := harness.RabbitMQAt(t, harness.RabbitMQVersions[i%len(harness.RabbitMQVersions)])
 		name := fmt.Sprintf("site-%02d", i)
 		s := &branch{name: name, host: name + ".invalid:15672", broker: broker, virtualHost: broker.NewVirtualHost(t), queues: map[string]*v1alpha1.Queue{}}
@@ -68,7 +68,7 @@ func newSharers(t *testing.T, size int) *sharers {
 	}
 	for range size {
 		r := &replica{
-			Controller: harness.NewController(t, c.kubeconfig, c.namespace, fmt.Sprint("--shards=", crewShards)),
+			Controller: harness.NewController(t, c.kubeconfig, c.namespace, fmt.Sprint("--shards=", allShards)),
 			recorder:   harness.NewRouter(t, func(host string) string { return byHost[host].broker.ManagementURL }),
 		}
 		r.Env = []string{"HTTP_PROXY=" + r.recorder.URL}
@@ -112,6 +112,23 @@ func (c *sharers) declare(prefix string, each int) {
 			c.create(q)
 		}
 	}
+}
+
+// flood declares many queues on one of the sites that a replica works on.
+func (c *sharers) flood(on *replica, prefix string, n int) *branch {
+	c.t.Helper()
+	served := on.served(time.Now().Add(-time.Minute))
+	at := slices.IndexFunc(c.sites, func(s *branch) bool { return served[s.host] > 0 })
+	if at < 0 {
+		c.t.Fatal("the replica works on nothing")
+	}
+	s := c.sites[at]
+	for i := range n {
+		q := queue(fmt.Sprintf("%s-%s-many-%02d", s.name, prefix, i), s.name, v1alpha1.QueueTypeClassic)
+		s.queues[q.Name] = q
+		c.create(q)
+	}
+	return s
 }
 
 // drop deletes them again.
@@ -185,7 +202,7 @@ func (c *sharers) shared(among int) {
 	within(c.t, time.Minute, fmt.Sprintf("%d replicas to share the work", among), func(context.Context) (bool, string) {
 		shares := c.shares()
 		for _, n := range shares {
-			if n < crewShards/among || n > crewShards/among+1 {
+			if n < allShards/among || n > allShards/among+1 {
 				return false, fmt.Sprint(shares)
 			}
 		}
@@ -230,7 +247,6 @@ func TestShards(t *testing.T) {
 	c.declare("first", 1)
 	c.settled(cure)
 	c.judgeShares(began)
-	c.slow(slowness)
 	rounds, pause := 1, time.Duration(0)
 	if harness.Long() {
 		rounds, pause = 8, time.Minute
@@ -239,7 +255,6 @@ func TestShards(t *testing.T) {
 		order := rand.Perm(len(c.replicas))
 		c.outage(fmt.Sprint("round", round), c.replicas[order[0]], c.replicas[order[1]], pause)
 	}
-	c.slow(0)
 	began = time.Now()
 	c.declare("last", 1)
 	c.settled(cure)
@@ -271,15 +286,24 @@ func (c *sharers) judgeShares(since time.Time) {
 // then brings both back.
 func (c *sharers) outage(prefix string, killed, paused *replica, pause time.Duration) {
 	c.t.Helper()
-	c.declare(prefix, 2)
+	c.slow(slowness)
+	began := time.Now()
+	c.declare(prefix, 1)
+	many := c.flood(paused, prefix, 40) // fewer than the breaker holds back
+	within(c.t, cure, "the one to be paused to be in the middle of it", func(context.Context) (bool, string) {
+		n := paused.served(began)[many.host]
+		return n > mostAtOnce, fmt.Sprint(n, " writes")
+	})
 	var both sync.WaitGroup
 	both.Go(killed.Kill)
 	both.Go(paused.Pause)
 	both.Wait()
 	at := time.Now()
+	c.slow(0)
 	c.declare(prefix+"-after", 1)
 	c.settled(time.Until(at.Add(takeover)))
-	c.t.Logf("%s: the third replica has done all the work %s after the others' end", prefix, time.Since(at).Round(100*time.Millisecond))
+	c.t.Logf("%s: the last connection was asked for %s after the others' end, and all was done after %s",
+		prefix, c.moved(at, killed, paused).Round(100*time.Millisecond), time.Since(at).Round(100*time.Millisecond))
 	c.drop(prefix) // whatever the paused one was about to make must not be there any more
 	c.settled(takeover)
 	if left := pause - time.Since(at); left > 0 {
@@ -290,11 +314,41 @@ func (c *sharers) outage(prefix string, killed, paused *replica, pause time.Dura
 	if !paused.Ended(20 * time.Second) {
 		c.t.Error("a replica that was replaced did not end")
 	}
+	time.Sleep(time.Second) // whatever it sent at its end has been answered, and noted
 	c.judgeLate(prefix, paused.recorder.Writes(woken))
+	for _, s := range c.sites {
+		if same, differs := s.asDeclared(c.t)(c.t.Context()); !same {
+			c.t.Errorf("after a replica that was replaced woke up: on %s %s", s.name, differs)
+		}
+	}
 	killed.Start(c.t)
 	paused.Start(c.t)
 	c.shared(len(c.replicas))
-	c.settled(takeover)
+}
+
+// moved tells how long it took until another replica had asked for the last of the
+// connections that some had worked on.
+func (c *sharers) moved(since time.Time, from ...*replica) time.Duration {
+	c.t.Helper()
+	first := map[string]time.Time{}
+	for _, r := range c.replicas {
+		if slices.Contains(from, r) {
+			continue
+		}
+		for _, request := range r.recorder.Requests(since) {
+			if at, seen := first[request.Host]; !seen || request.Time.Before(at) {
+				first[request.Host] = request.Time
+			}
+		}
+	}
+	if len(first) < len(c.sites) {
+		c.t.Errorf("of %d connections %d have moved", len(c.sites), len(first))
+	}
+	var last time.Duration
+	for _, at := range first {
+		last = max(last, at.Sub(since))
+	}
+	return last
 }
 
 // judgeLate holds what was sent after a take-over to what was under way: one wave on
