@@ -15,6 +15,7 @@ import (
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/kafka"
 	"github.com/warrener-dev/warrener/internal/rabbitmq"
+	"github.com/warrener-dev/warrener/internal/topology"
 )
 
 // Secrets and ConfigMaps are read one by one, in the connection's own
@@ -76,7 +77,7 @@ func (k vault) get(ctx context.Context, kind, namespace, name string, into clien
 
 // adapterOf builds the adapter of a connection; it sends nothing yet. permit is
 // asked before every write.
-func adapterOf(c v1alpha1.Connection, m dial.Material, hook requestHook, permit func() error) (adapter, error) {
+func adapterOf(c v1alpha1.Connection, m dial.Material, hook requestHook, permit topology.Permit) (adapter, error) {
 	hooks := dial.Hooks{OnRequest: hook, Permit: permit}
 	switch c := c.(type) {
 	case *v1alpha1.RabbitMQConnection:

@@ -16,6 +16,9 @@
 //	orphans.go     what is reported of a connection that is gone
 //	conditions.go  verdicts -> conditions, pure
 //	inventory.go   the engine's Store, in BrokerInventory objects
+//	lease.go      one replica of several works: the leader
+//	shards.go     or all of them do, each on its shards
+//	shard_leases.go, shard_work.go
 //	events.go, logs.go, metrics.go
 //	manager.go     wires it up; RBAC markers stand where the right is used
 package controllers

@@ -29,7 +29,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	changed := r.intake.take(key)
 	broker, cluster, working := s.working()
-	if c == nil {
+	if c == nil && r.answersFor(key) {
 		if err := r.explainMissing(ctx, key, changed); err != nil {
 			r.intake.giveBack(key, changed)
 			return reconcile.Result{}, err
@@ -174,6 +174,12 @@ func (r *Registry) passFailed(ctx context.Context, s *session, c v1alpha1.Connec
 	if isFenced(err) {
 		r.log.Info("the inventory has another writer; reading it again", "connection", s.key.String())
 		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
+	if errors.Is(err, ErrNotLeading) && r.options.Shards != nil {
+		// It is renewed within moments, or this process ends.
+		r.log.Info("not written", "connection", s.key.String(), "because", err.Error())
+		r.queue(Request{s.key, LaneSweep}, ReplicaRound)
+		return reconcile.Result{RequeueAfter: ReplicaRound}, nil
 	}
 	_, elsewhere := errors.AsType[*changedCluster](err)
 	switch topology.ClassOf(err) {

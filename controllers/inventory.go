@@ -42,12 +42,12 @@ type inventoryStore struct {
 	broker    v1alpha1.BrokerType
 	clusterID string
 
-	shards []*shard
+	shards []*inventoryShard
 	where  map[topology.ID]int // shard of each entry
 }
 
-// shard is one BrokerInventory as it was last read or written.
-type shard struct {
+// inventoryShard is one BrokerInventory as it was last read or written.
+type inventoryShard struct {
 	object  *v1alpha1.BrokerInventory
 	entries map[topology.ID]topology.Entry
 	bytes   int
@@ -91,7 +91,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
 			}
 		}
-		sh := &shard{object: object, entries: map[topology.ID]topology.Entry{}}
+		sh := &inventoryShard{object: object, entries: map[topology.ID]topology.Entry{}}
 		for _, line := range object.Entries {
 			entry, err := s.parse(line)
 			if err != nil {
@@ -168,7 +168,7 @@ func (s *inventoryStore) roomFor(bytes int) int {
 	if n > 0 { // not n: somebody may have deleted one in between
 		number = int(s.shards[n-1].object.Shard) + 1
 	}
-	s.shards = append(s.shards, &shard{entries: map[topology.ID]topology.Entry{}, object: &v1alpha1.BrokerInventory{
+	s.shards = append(s.shards, &inventoryShard{entries: map[topology.ID]topology.Entry{}, object: &v1alpha1.BrokerInventory{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.namespace, Name: s.shardName(number),
 			Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)},
@@ -234,7 +234,7 @@ func (s *inventoryStore) update(ctx context.Context, object *v1alpha1.BrokerInve
 }
 
 // render writes the entries of a shard, one line each.
-func render(sh *shard) ([]string, error) {
+func render(sh *inventoryShard) ([]string, error) {
 	lines := make([]string, 0, len(sh.entries))
 	for id, entry := range sh.entries {
 		line, err := entry.MarshalText()

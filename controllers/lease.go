@@ -74,10 +74,13 @@ func (l *Lease) note(record resourcelock.LeaderElectionRecord, write func() erro
 
 // Guard makes a config whose clients change nothing on the API server unless the
 // lease is held: inventories and statuses are the leader's.
-func (l *Lease) Guard(config *rest.Config) *rest.Config {
-	guarded := rest.CopyConfig(config)
-	guarded.Wrap(func(next http.RoundTripper) http.RoundTripper { return guard{next: next, held: l.Held} })
-	return guarded
+func (l *Lease) Guard(config *rest.Config) *rest.Config { return guarded(config, l.Held) }
+
+// guarded makes a config whose clients change nothing while held fails.
+func guarded(config *rest.Config, held func() error) *rest.Config {
+	out := rest.CopyConfig(config)
+	out.Wrap(func(next http.RoundTripper) http.RoundTripper { return guard{next: next, held: held} })
+	return out
 }
 
 type guard struct {

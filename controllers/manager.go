@@ -53,6 +53,8 @@ type Options struct {
 	// Leading is asked before anything is written to a broker, and fails it; nil:
 	// it may always be.
 	Leading func() error
+	// Shards are the part of the work that is this replica's; nil: all of it is.
+	Shards *Shards
 	// Identity of this process in the inventory, for people.
 	Identity string
 }
@@ -72,6 +74,7 @@ func Setup(mgr manager.Manager, options Options) error {
 	published.render = r.contractOf
 	r.status = newStatusWriter(mgr.GetClient(), published, mgr.GetLogger().WithName("status"), time.Now)
 	r.status.retry = r.lookAgain
+	r.status.enter = r.entered
 	r.status.transition = func(object v1alpha1.Object, before, after v1alpha1.ObjectStatus) {
 		announceObject(r.events, object, before, after)
 	}
@@ -89,6 +92,12 @@ func Setup(mgr manager.Manager, options Options) error {
 	if err != nil {
 		return fmt.Errorf("make the controller: %w", err)
 	}
+	if shards := options.Shards; shards != nil {
+		shards.took, shards.lost = r.takeOver, r.forgetShard
+		if err := mgr.Add(shards); err != nil {
+			return fmt.Errorf("add the shards: %w", err)
+		}
+	}
 	return r.watch(mgr, c)
 }
 
@@ -97,6 +106,9 @@ func (r *Registry) watch(mgr manager.Manager, c controller.TypedController[Reque
 	sources := []source.TypedSource[Request]{
 		source.TypedFunc[Request](func(_ context.Context, q queue) error {
 			r.queue = func(request Request, after time.Duration) { q.AddAfter(request, after) }
+			if r.options.Shards != nil {
+				close(r.options.Shards.ready)
+			}
 			return nil
 		}),
 	}
@@ -119,6 +131,14 @@ func (r *Registry) watch(mgr manager.Manager, c controller.TypedController[Reque
 
 // Reconcile implements reconcile.TypedReconciler.
 func (r *Registry) Reconcile(ctx context.Context, request Request) (reconcile.Result, error) {
+	leave, mine, err := r.enter(ctx, request.Connection)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !mine {
+		return reconcile.Result{RequeueAfter: r.leaveToOthers(request.Connection)}, nil
+	}
+	defer leave()
 	switch request.Lane {
 	case LaneSweep:
 		return r.sweep(ctx, request.Connection)

@@ -37,6 +37,9 @@ var (
 	ledgerDepth = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "warrener_ledger_depth", Help: "Broker objects that failed and wait to be tried again.",
 	}, []string{"connection"})
+	shardHeld = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "warrener_shard_held", Help: "1 for each shard that this replica works on, if the work is shared.",
+	}, []string{"shard"})
 	connectionUp = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "warrener_connection_up", Help: "1 while the broker answers and accepts the credentials.",
 	}, []string{"connection"})
@@ -60,7 +63,7 @@ var (
 
 func init() {
 	metrics.Registry.MustRegister(passSeconds, observeSeconds, stepsTotal, heldObjects, driftTotal, driftReported, ledgerDepth,
-		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths, operationMetrics)
+		connectionUp, leftBehind, deletionsHeld, ownedObjects, brokerRequests, brokerRequestSeconds, depths, operationMetrics, shardHeld)
 }
 
 // countRequests is the requestHook of a connection.

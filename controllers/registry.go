@@ -45,7 +45,7 @@ func (r *Registry) session(key topology.ConnectionKey) *session {
 	defer r.mu.Unlock()
 	s := r.sessions[key]
 	if s == nil {
-		s = &session{key: key}
+		s = &session{key: key, shard: noShard}
 		r.sessions[key] = s
 	}
 	return s

@@ -18,6 +18,8 @@ import (
 // whether it works. Both lanes use it; the Sweep lane alone changes the adapter.
 type session struct {
 	key topology.ConnectionKey
+	// shard whose holder made it, if the work is shared.
+	shard int
 
 	mu          sync.Mutex
 	adapter     adapter

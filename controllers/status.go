@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -30,6 +31,9 @@ type statusWriter struct {
 	client client.Client
 	log    logr.Logger
 	clock  engine.Clock
+	// enter begins to write about the objects of a connection, if that is for this
+	// replica to do; leave ends it.
+	enter func(context.Context, topology.ConnectionKey) (leave func(), mine bool)
 	// retry is called for an object whose patch failed for good.
 	retry func(topology.OwnerKey)
 	// transition is told of every verdict that changed Ready or its reason.
@@ -56,6 +60,7 @@ func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clo
 	w := &statusWriter{
 		client: c, log: log, clock: clock, contracts: contracts,
 		queue:  newVerdictQueue(),
+		enter:  func(context.Context, topology.ConnectionKey) (func(), bool) { return func() {}, true },
 		busy:   map[topology.OwnerKey]bool{},
 		recent: map[topology.OwnerKey]recentStatus{},
 	}
@@ -136,6 +141,12 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	if string(object.GetUID()) != v.Owner.UID {
 		return nil // another object by now, with a verdict of its own to come
 	}
+	leave, mine := w.enter(ctx, compile.ConnectionOf(object))
+	if !mine {
+		w.forget(key) // who works on it now writes what it finds
+		return nil
+	}
+	defer leave()
 	before, read := w.present(key, object)
 	after := objectStatus(w.clock(), before, object.BrokerName(), v)
 	unpublished := w.contracts.publish(ctx, object, v, &after)

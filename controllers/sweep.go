@@ -45,6 +45,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	requested := c.GetAnnotations()[v1alpha1.AnnotationReconcileAt]
 	fresh, err := r.connect(ctx, s, c)
+	if errors.Is(err, errElsewhere) {
+		return reconcile.Result{}, nil
+	}
 	if err != nil && !concernsBroker(err) {
 		return reconcile.Result{}, fmt.Errorf("%s: %w", key, err)
 	}
@@ -75,6 +78,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	if err := r.sweepSlices(ctx, s, c, broker, cluster); err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
+	if r.leaves(s) {
+		return reconcile.Result{}, nil // whoever is next begins with all of it
+	}
 	s.swept()
 	if !r.outdated(ctx, c) {
 		s.answered(requested)
@@ -94,7 +100,7 @@ func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Conne
 		depths.set(s.key, sweep.Depths())
 	}
 	held := map[plan.Reason]int{}
-	for !sweep.Done() && !r.outdated(ctx, c) {
+	for !sweep.Done() && !r.outdated(ctx, c) && !r.leaves(s) {
 		report, err := sweep.Slice(ctx)
 		if report != nil {
 			r.publish(ctx, s, c, LaneSweep, report, cluster, time.Since(start))
@@ -132,7 +138,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 	if err != nil {
 		return false, err
 	}
-	next, isNew, err := s.dialled(c, m, r.options.Leading)
+	next, isNew, err := s.dialled(c, m, r.permit(s))
 	if err != nil {
 		return false, err
 	}
@@ -142,6 +148,12 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 			next.Close()
 		}
 		return false, err
+	}
+	if r.elsewhere(s, c.BrokerType(), who.clusterID) {
+		if isNew {
+			next.Close()
+		}
+		return false, r.handOver(ctx, s, c, who.clusterID)
 	}
 	cluster := r.cluster(c.BrokerType(), who.clusterID)
 	s.mu.Lock()
@@ -159,7 +171,7 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 
 // dialled returns the adapter that stands, or a new one if anything that it is
 // built from has changed. A new one is not used before it has proved itself.
-func (s *session) dialled(c v1alpha1.Connection, m dial.Material, permit func() error) (next adapter, isNew bool, err error) {
+func (s *session) dialled(c v1alpha1.Connection, m dial.Material, permit topology.Permit) (next adapter, isNew bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.gone = time.Time{}

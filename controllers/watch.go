@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/workqueue"
@@ -72,7 +73,7 @@ func (r *Registry) watchObjects(c cache.Cache, kind v1alpha1.Object) source.Type
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[client.Object], q queue) {
-			end := &departure{}
+			end := &departure{seen: time.Now()}
 			if !e.DeleteStateUnknown {
 				end.last = e.Object.(v1alpha1.Object)
 			}
@@ -91,7 +92,7 @@ func (r *Registry) watchConnections(c cache.Cache, kind v1alpha1.Connection) sou
 	return source.TypedKind(c, client.Object(kind), handler.TypedFuncs[client.Object, Request]{
 		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[client.Object], q queue) { note(e.Object, q) },
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[client.Object], q queue) {
-			if changed(e.ObjectOld, e.ObjectNew) {
+			if changed(e.ObjectOld, e.ObjectNew) || r.moved(e.ObjectOld.(v1alpha1.Connection), e.ObjectNew.(v1alpha1.Connection)) {
 				note(e.ObjectNew, q)
 			}
 		},

@@ -27,6 +27,8 @@ internal/contract   $MODULE/api/v1alpha1
 internal/contract   k8s.io/apimachinery/pkg/types
 internal/dial       $MODULE/internal/engine
 internal/dial       k8s.io/api/core/v1
+internal/shard      $MODULE/internal/topology
+internal/shard      k8s.io/api/coordination/v1
 internal/trace      $MODULE/internal/rabbitmq
 internal/trace      $MODULE/api/v1alpha1
 internal/graph      $MODULE/api/v1alpha1

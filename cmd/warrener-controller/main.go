@@ -25,6 +25,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/controllers"
+	"github.com/warrener-dev/warrener/internal/shard"
 )
 
 // settings are the command line.
@@ -32,6 +33,7 @@ type settings struct {
 	metrics, probes    string
 	pprof              string
 	elect              bool
+	shards             int
 	electionNamespace  string
 	inventoryNamespace string
 	watchNamespaces    string
@@ -53,7 +55,8 @@ func run() error {
 	flag.StringVar(&s.probes, "health-probe-bind-address", ":8081", "where to serve /healthz and /readyz")
 	flag.StringVar(&s.pprof, "pprof-bind-address", "0", "where to serve profiles under /debug/pprof/, such as 127.0.0.1:6060; 0 for nowhere. Whoever reaches it can slow the controller down")
 	flag.BoolVar(&s.elect, "leader-elect", false, "let one of several replicas work at a time")
-	flag.StringVar(&s.electionNamespace, "leader-election-namespace", own, "namespace of the lease")
+	flag.IntVar(&s.shards, "shards", 1, fmt.Sprintf("parts of the work that all replicas share, up to %d, in place of --leader-elect; 1: one replica does all", shard.Most))
+	flag.StringVar(&s.electionNamespace, "leader-election-namespace", own, "namespace of the leases")
 	flag.StringVar(&s.inventoryNamespace, "inventory-namespace", own, "namespace of the BrokerInventory objects")
 	flag.StringVar(&s.watchNamespaces, "watch-namespaces", "", "namespaces to watch, separated by commas; empty for all")
 	flag.DurationVar(&s.interval, "interval", controllers.DefaultInterval, "time between two drift checks of a connection that names none")
@@ -62,6 +65,9 @@ func run() error {
 	logging := zap.Options{StacktraceLevel: zapcore.DPanicLevel}
 	logging.BindFlags(flag.CommandLine)
 	flag.Parse()
+	if s.shards < 1 || s.shards > shard.Most {
+		return fmt.Errorf("--shards %d: it must be from 1 to %d", s.shards, shard.Most)
+	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 	klog.SetLogger(ctrl.Log.WithName("client-go")) // one format for one log
 
@@ -94,14 +100,20 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		return nil, fmt.Errorf("register the kinds of %s: %w", v1alpha1.GroupVersion, err)
 	}
+	shards, err := s.shared(config, scheme)
+	if err != nil {
+		return nil, err
+	}
 	lease, err := s.lease(config)
 	if err != nil {
 		return nil, err
 	}
 	var lock resourcelock.Interface
 	var leading func() error
-	if lease != nil {
-		// The lease itself is not guarded by itself.
+	switch { // The leases themselves are not guarded by themselves.
+	case shards != nil:
+		config = shards.Guard(config)
+	case lease != nil:
 		config, lock, leading = lease.Guard(config), lease, lease.Held
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
@@ -110,7 +122,7 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 		Metrics:                             metricsserver.Options{BindAddress: s.metrics},
 		HealthProbeBindAddress:              s.probes,
 		PprofBindAddress:                    s.pprof,
-		LeaderElection:                      s.elect,
+		LeaderElection:                      lease != nil,
 		LeaderElectionID:                    leaseName,
 		LeaderElectionNamespace:             s.electionNamespace,
 		LeaderElectionReleaseOnCancel:       true,
@@ -132,6 +144,7 @@ func newManager(s settings, config *rest.Config) (manager.Manager, error) {
 		Interval:           s.interval,
 		QueueMetrics:       s.queueMetrics,
 		Leading:            leading,
+		Shards:             shards,
 		Identity:           fmt.Sprintf("%s/%d", identity, os.Getpid()),
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/kafka"
 	"github.com/warrener-dev/warrener/internal/rabbitmq"
+	"github.com/warrener-dev/warrener/internal/topology"
 )
 
 // Hooks of a connection. Both may be nil; they must be quick and safe for
@@ -15,8 +16,8 @@ type Hooks struct {
 	// OnRequest hears of every request: its operation and how it went, "2xx" and
 	// the like from RabbitMQ, "ok" from Kafka, "failed" without an answer.
 	OnRequest func(operation, outcome string, took time.Duration)
-	// Permit is asked before every write; its error fails the write.
-	Permit func() error
+	// Permit is asked before every write.
+	Permit topology.Permit
 }
 
 func (h Hooks) tell(operation, outcome string, took time.Duration) {

@@ -52,9 +52,8 @@ type Options struct {
 	// OnRequest, if set, hears of every request and every attempt to connect
 	// (api "Connect"). It must be quick and safe for concurrent use.
 	OnRequest func(api string, err error, took time.Duration)
-	// Permit, if set, is asked before every request that can change something;
-	// its error fails the request. It must be quick and safe for concurrent use.
-	Permit func() error
+	// Permit, if set, is asked before every request that can change something.
+	Permit topology.Permit
 	// Dialer replaces the TCP dialer, TLS is done on top of it; for tests.
 	Dialer func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -189,13 +188,16 @@ func ask[R kmsg.Response](ctx context.Context, b *Broker, operation string, requ
 // askOn does the same through one broker.
 func askOn[R kmsg.Response](ctx context.Context, b *Broker, on requester, operation string, request kmsg.Request) (R, error) {
 	var none R
-	if b.options.Permit != nil && changes(request) {
-		if err := b.options.Permit(); err != nil {
-			return none, &topology.Error{Class: topology.ClassTransport, Operation: operation, Reason: err.Error(), Err: err}
+	timeout := b.options.Timeout
+	if changes(request) {
+		var err error
+		if timeout, err = b.options.Permit.Grant(ctx, operation, destroys(request), timeout); err != nil {
+			return none, err
 		}
+		giveUpBefore(request, timeout)
 	}
 	started := time.Now()
-	response, err := await(ctx, b.options.Timeout, func(ctx context.Context) (kmsg.Response, error) {
+	response, err := await(ctx, timeout, func(ctx context.Context) (kmsg.Response, error) {
 		return on.Request(ctx, request)
 	})
 	if err != nil {
@@ -220,6 +222,23 @@ func changes(request kmsg.Request) bool {
 		return false
 	}
 	return true
+}
+
+// destroys tells whether a request takes something away.
+func destroys(request kmsg.Request) bool {
+	_, topics := request.(*kmsg.DeleteTopicsRequest)
+	return topics
+}
+
+// giveUpBefore has the broker give up on a request before the client hangs up.
+func giveUpBefore(request kmsg.Request, timeout time.Duration) {
+	bounded, ok := request.(interface {
+		kmsg.TimeoutRequest
+		kmsg.SetTimeoutRequest
+	})
+	if ok {
+		bounded.SetTimeout(min(bounded.Timeout(), answerWithin(timeout)))
+	}
 }
 
 // await makes a call end with its context. The client does not see to that: a
@@ -256,6 +275,6 @@ type requester interface {
 
 // writeTimeout is how long brokers may take over an administrative request, so
 // that they give up before the client hangs up.
-func (b *Broker) writeTimeout() int32 {
-	return int32((b.options.Timeout * 9 / 10).Milliseconds())
-}
+func (b *Broker) writeTimeout() int32 { return answerWithin(b.options.Timeout) }
+
+func answerWithin(timeout time.Duration) int32 { return int32((timeout * 9 / 10).Milliseconds()) }

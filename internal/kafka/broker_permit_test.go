@@ -1,8 +1,10 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -17,7 +19,7 @@ func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
 	}
 	t.Cleanup(cluster.Close)
 	refused := errors.New("another one leads")
-	b := connect(t, Options{BootstrapServers: cluster.ListenAddrs(), Permit: func() error { return refused }})
+	b := connect(t, Options{BootstrapServers: cluster.ListenAddrs(), Permit: func(context.Context, bool) (time.Time, error) { return time.Time{}, refused }})
 	want := &topology.Topic{Name: "orders", Partitions: 1, ReplicationFactor: 1}
 	for verb, step := range map[string]topology.Step{
 		"create": {Verb: topology.VerbCreate, ID: want.ID(), Want: want},
@@ -36,6 +38,32 @@ func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
 	} {
 		if !changes(request) {
 			t.Errorf("%T counts as a read", request)
+		}
+	}
+}
+
+// A write must be over when its permission ends, on the broker too, and says what it is.
+func TestPermitBoundsWrites(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cluster.Close)
+	for _, test := range []struct {
+		request  kmsg.Request
+		destroys bool
+	}{{kmsg.NewPtrCreateTopicsRequest(), false}, {kmsg.NewPtrDeleteTopicsRequest(), true}, {kmsg.NewPtrCreatePartitionsRequest(), false}} {
+		var asked []bool
+		b := connect(t, Options{BootstrapServers: cluster.ListenAddrs(), Permit: func(_ context.Context, destroys bool) (time.Time, error) {
+			asked = append(asked, destroys)
+			return time.Now().Add(3 * time.Second), nil
+		}})
+		_, _ = ask[kmsg.Response](t.Context(), b, "write", test.request) // it asks for nothing
+		if len(asked) != 1 || asked[0] != test.destroys {
+			t.Errorf("%T: asked %v", test.request, asked)
+		}
+		if took := test.request.(kmsg.TimeoutRequest).Timeout(); took > 2700 {
+			t.Errorf("%T: the broker may take %d ms", test.request, took)
 		}
 	}
 }

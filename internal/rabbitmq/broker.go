@@ -45,9 +45,8 @@ type Options struct {
 	// queue") and the HTTP status, which is 0 when no answer came. It must be
 	// quick and safe for concurrent use.
 	OnRequest func(method, operation string, status int, took time.Duration)
-	// Permit, if set, is asked before every request that can change something;
-	// its error fails the request. It must be quick and safe for concurrent use.
-	Permit func() error
+	// Permit, if set, is asked before every request that can change something.
+	Permit topology.Permit
 	// Transport replaces the HTTP transport; for tests.
 	Transport http.RoundTripper
 }

@@ -37,7 +37,15 @@ func (r *response) Error() string { return fmt.Sprintf("HTTP %d: %s", r.status, 
 // silence is a request that was not answered in time.
 type silence struct{ timeout time.Duration }
 
-func (s *silence) Error() string { return "no answer within " + s.timeout.String() }
+func (s *silence) Error() string { return "no answer within " + roughly(s.timeout).String() }
+
+// roughly keeps messages the same that differ by some milliseconds.
+func roughly(timeout time.Duration) time.Duration {
+	if timeout > time.Second {
+		return timeout.Round(time.Second)
+	}
+	return timeout
+}
 
 // foreign is an answer that RabbitMQ does not give.
 type foreign struct {

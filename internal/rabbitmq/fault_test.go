@@ -435,7 +435,7 @@ func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
 		answer(http.StatusNotFound, "application/json", `{"error":"Object Not Found","reason":"Not Found"}`)(w, r)
 	}))
 	defer server.Close()
-	b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p", Concurrency: 1, Permit: func() error { return errors.New("another one leads") }})
+	b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p", Concurrency: 1, Permit: func(context.Context, bool) (time.Time, error) { return time.Time{}, errors.New("another one leads") }})
 	queue := &topology.Queue{VirtualHost: "v", Name: "q", Type: "classic", Durable: true}
 	for verb, step := range map[string]topology.Step{"create": create(queue), "delete": remove(queue.ID())} {
 		wantError(t, attempt(t, b, step), topology.ClassTransport, "p-is-no-secret", verb, "another one leads")
@@ -447,5 +447,26 @@ func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
 	}
 	if sent = nil; b.call(t.Context(), "read").get("overview", new(any)) == nil || len(sent) != 1 {
 		t.Errorf("a read was not sent, but %v", sent)
+	}
+}
+
+// A write must be over when its permission ends, and says what it is.
+func TestPermitBoundsWrites(t *testing.T) {
+	hangs := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-hangs }))
+	defer server.Close()
+	defer close(hangs)
+	var asked []bool
+	b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p", Timeout: time.Hour, Permit: func(_ context.Context, destroys bool) (time.Time, error) {
+		asked = append(asked, destroys)
+		return time.Now().Add(50 * time.Millisecond), nil
+	}})
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		if err := b.call(t.Context(), "write").write(method, "queues/v/q", nil); err == nil || !strings.Contains(err.Error(), "no answer") {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	if fmt.Sprint(asked) != "[false true]" {
+		t.Errorf("what destroys: %v", asked)
 	}
 }

@@ -14,8 +14,6 @@ import (
 	"time"
 
 	rabbithole "github.com/michaelklishin/rabbit-hole/v2"
-
-	"github.com/warrener-dev/warrener/internal/topology"
 )
 
 const (
@@ -152,9 +150,10 @@ func (c call) request(method, path string, body []byte) (*http.Request, error) {
 // send runs one request under the operation's context and deadline, which cover
 // the reading of the answer, and counts it.
 func (c call) send(request *http.Request, consume func(*http.Response) error) error {
-	if permit := c.broker.options.Permit; permit != nil && request.Method != http.MethodGet {
-		if err := permit(); err != nil {
-			return &topology.Error{Class: topology.ClassTransport, Reason: err.Error(), Err: err}
+	if request.Method != http.MethodGet {
+		var err error
+		if c.timeout, err = c.broker.options.Permit.Grant(c.ctx, "", request.Method == http.MethodDelete, c.timeout); err != nil {
+			return err
 		}
 	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.timeout, errNoAnswer)

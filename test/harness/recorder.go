@@ -16,6 +16,7 @@ import (
 // Request is what a Recorder saw of one request.
 type Request struct {
 	Method string
+	Host   string // host:port as the client wrote it
 	Path   string // escaped, with the query
 	Time   time.Time
 	Status int // of the answer; 502 if the target did not answer
@@ -42,8 +43,23 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 	if err != nil {
 		t.Fatalf("recorder: %v", err)
 	}
-	return newRecorder(t, to, &http.Transport{MaxIdleConnsPerHost: 100})
+	return newRecorder(t, always(to), &http.Transport{MaxIdleConnsPerHost: 100})
 }
+
+// NewRouter starts a recorder for clients that use it as their HTTP proxy: it asks for the target of each host:port, which
+// need not exist. It ends with the test.
+func NewRouter(t testing.TB, target func(host string) string) *Recorder {
+	t.Helper()
+	return newRecorder(t, func(host string) *url.URL {
+		to, err := url.Parse(target(host))
+		if err != nil {
+			panic(err) // of the test
+		}
+		return to
+	}, &http.Transport{MaxIdleConnsPerHost: 100})
+}
+
+func always(to *url.URL) func(string) *url.URL { return func(string) *url.URL { return to } }
 
 // NewAPIRecorder starts a recorder in front of the API server of a kubeconfig, and returns a kubeconfig that leads there:
 // whoever uses it is taken for the user of the first one. A watch is noted when it ends.
@@ -61,21 +77,21 @@ func NewAPIRecorder(t testing.TB, kubeconfig string) (recorder *Recorder, record
 	if err != nil {
 		t.Fatalf("recorder: %v", err)
 	}
-	recorder = newRecorder(t, to, transport)
+	recorder = newRecorder(t, always(to), transport)
 	return recorder, WriteKubeconfig(t, &rest.Config{Host: recorder.URL})
 }
 
-func newRecorder(t testing.TB, to *url.URL, transport http.RoundTripper) *Recorder {
+func newRecorder(t testing.TB, target func(host string) *url.URL, transport http.RoundTripper) *Recorder {
 	r := &Recorder{}
 	proxy := &httputil.ReverseProxy{
-		Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(to) },
+		Rewrite: func(request *httputil.ProxyRequest) { request.SetURL(target(request.In.Host)) },
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
 			http.Error(w, err.Error(), http.StatusBadGateway)
 		},
 		Transport: transport,
 	}
 	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		seen := Request{Method: request.Method, Path: request.URL.RequestURI(), Time: time.Now()}
+		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now()}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		r.mu.Lock()
 		r.pending++
