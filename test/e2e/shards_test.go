@@ -301,6 +301,7 @@ func (c *sharers) outage(prefix string, killed, paused *replica, pause time.Dura
 	busy, letGo := killed.hold(c.t)
 	held, release := paused.hold(c.t)
 	c.declare(prefix, 1)
+	c.flood(killed, prefix, 20)
 	c.flood(paused, prefix, 20)
 	<-busy
 	<-held
