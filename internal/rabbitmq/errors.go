@@ -37,7 +37,7 @@ func (r *response) Error() string { return fmt.Sprintf("HTTP %d: %s", r.status, 
 // silence is a request that was not answered in time.
 type silence struct{ timeout time.Duration }
 
-func (s *silence) Error() string { return "no answer within " + roughly(s.timeout).String() }
+func (s *silence) Error() string { return "no answer within " + s.timeout.String() }
 
 // roughly keeps messages the same that differ by some milliseconds.
 func roughly(timeout time.Duration) time.Duration {

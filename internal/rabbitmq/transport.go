@@ -194,7 +194,7 @@ func (c call) cause(ctx context.Context, err error) error {
 	case c.ctx.Err() != nil:
 		return c.ctx.Err()
 	case errors.Is(context.Cause(ctx), errNoAnswer):
-		return &silence{timeout: c.timeout}
+		return &silence{timeout: roughly(c.timeout)}
 	}
 	return err
 }

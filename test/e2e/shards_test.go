@@ -49,6 +49,7 @@ type branch struct {
 	virtualHost string
 	connection  *v1alpha1.RabbitMQConnection
 	queues      map[string]*v1alpha1.Queue // as declared at this moment
+	floods      int
 }
 
 func newSharers(t *testing.T, size int) *sharers {
@@ -110,15 +111,21 @@ func (c *sharers) declare(prefix string, each int) {
 	}
 }
 
-// flood declares many queues on one of the sites that a replica works on.
+// flood declares many queues on one of the sites that a replica works on: on another
+// one each time, since the breaker counts what is dropped again.
 func (c *sharers) flood(on *replica, prefix string, n int) {
 	c.t.Helper()
 	served := on.served(time.Now().Add(-time.Minute))
-	at := slices.IndexFunc(c.sites, func(s *branch) bool { return served[s.host] > 0 })
-	if at < 0 {
+	var s *branch
+	for _, site := range c.sites {
+		if served[site.host] > 0 && (s == nil || site.floods < s.floods) {
+			s = site
+		}
+	}
+	if s == nil {
 		c.t.Fatal("the replica works on nothing")
 	}
-	s := c.sites[at]
+	s.floods++
 	for i := range n {
 		q := queue(fmt.Sprintf("%s-%s-many-%02d", s.name, prefix, i), s.name, v1alpha1.QueueTypeClassic)
 		s.queues[q.Name] = q
@@ -294,7 +301,8 @@ func (c *sharers) outage(prefix string, killed, paused *replica, pause time.Dura
 	busy, letGo := killed.hold(c.t)
 	held, release := paused.hold(c.t)
 	c.declare(prefix, 1)
-	c.flood(paused, prefix, 40) // fewer than the breaker holds back
+	c.flood(killed, prefix, 20)
+	c.flood(paused, prefix, 20)
 	<-busy
 	<-held
 	var both sync.WaitGroup
