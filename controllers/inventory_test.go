@@ -100,12 +100,15 @@ func TestShardsFillAndSplit(t *testing.T) {
 	})
 	s := newStore(counting, "me")
 	load(t, s)
-	for i := range 25 {
-		write(t, s, entries(10*i, 10*i+10))
+	const waves, each = 125, 2
+	for i := range waves {
+		write(t, s, entries(each*i, each*i+each))
 	}
 	shards := shardsOf(t, c)
-	if len(shards) != 3 {
-		t.Errorf("250 entries of 1.1 kB make %d shards, want 3", len(shards))
+	fit := shardBytes / weigh(entries(0, 1)[0])
+	want := (waves*each + fit - 1) / fit
+	if len(shards) != want || want < 3 {
+		t.Errorf("%d entries, of which %d fit into one, make %d shards, want %d", waves*each, fit, len(shards), want)
 	}
 	for i, shard := range shards {
 		text, err := json.Marshal(shard.Entries)
@@ -117,19 +120,19 @@ func TestShardsFillAndSplit(t *testing.T) {
 		}
 		check(t, "they are numbered", int32(i), shard.Shard)
 	}
-	check(t, "the head counts them", int32(3), shards[0].Shards)
-	if writes > 25 { // 3 creates, 22 updates, and 2 of the head
-		t.Errorf("25 waves cost %d updates", writes)
+	check(t, "the head counts them", int32(want), shards[0].Shards)
+	if most := waves + 2*want; writes > most { // each new one is written again with its own UID, and the head
+		t.Errorf("%d waves cost %d updates, want at most %d", waves, writes, most)
 	}
 
 	write(t, s, nil, idsOf(entries(0, 50))...)
 	write(t, s, entries(250, 290))
-	check(t, "room that was made is used", 3, len(shardsOf(t, c)))
-	want := topology.Inventory{}
+	check(t, "room that was made is used", want, len(shardsOf(t, c)))
+	all := topology.Inventory{}
 	for _, e := range entries(50, 290) {
-		want[e.ID] = e
+		all[e.ID] = e
 	}
-	check(t, "and nothing is lost", want, load(t, newStore(c, "other")))
+	check(t, "and nothing is lost", all, load(t, newStore(c, "other")))
 }
 
 func TestInventoryFence(t *testing.T) {

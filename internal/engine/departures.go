@@ -77,8 +77,9 @@ func (c *Cluster) judge(s Session) bool {
 	return news
 }
 
-// planned makes the plan of a pass. If that ends something, it is made anew with
-// what is stored of the owners, past every cache, and what the breaker says.
+// planned makes the plan of a pass. If that ends something, what is stored of the
+// owners is looked at, past every cache, and what the breaker says; with any news
+// the plan is made anew.
 func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (*draft, error) {
 	p, err := (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
 	if err != nil {
@@ -90,11 +91,17 @@ func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.Owne
 			return nil, err
 		}
 	}
-	if news := c.judge(s); !news && !refreshed {
+	if news := c.judge(s); !news && (!refreshed || !c.changedSince(p.changes)) {
 		return p, nil
 	}
 	// From the start: what the owners want may be something else by now.
 	return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
+}
+
+func (c *Cluster) changedSince(changes uint64) bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Changes() != changes
 }
 
 // stamp notes since when entries are left behind. The caller holds c.state.

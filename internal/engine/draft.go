@@ -20,6 +20,8 @@ type draft struct {
 	advances map[topology.ID]string
 	// depths as the snapshot of a sweep has them.
 	depths map[topology.ID]topology.Depth
+	// changes of the world until then.
+	changes uint64
 }
 
 // observation reads what a plan needs, and no more.
@@ -144,6 +146,7 @@ func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topolog
 		tries:    map[topology.ID]string{},
 		advances: map[topology.ID]string{},
 		depths:   live.Depths,
+		changes:  c.world.Changes(),
 	}
 	for _, key := range owners {
 		p.claims[key] = c.world.Claim(key)
