@@ -44,7 +44,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 		r.intake.giveBack(key, changed)
 		return reconcile.Result{}, err
 	}
-	result, err := r.pass(ctx, s, c, broker, cluster)
+	result, err := r.pass(ctx, s, c, LaneEdits, broker, cluster)
 	if _, failed := s.inTrouble(); failed {
 		r.intake.giveBack(key, staying(changed)) // they are to be told why
 	}
@@ -108,23 +108,60 @@ func (r *Registry) takeOut(ctx context.Context, s *session, cluster *engine.Clus
 	return nil
 }
 
-// pass runs one pass and says when the next one is due.
-func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) (reconcile.Result, error) {
+// rollOut runs the RollOut lane of a connection: what is new or goes, if there is
+// much of it. The Edits lane takes it in, and queues this.
+func (r *Registry) rollOut(ctx context.Context, key topology.ConnectionKey) (reconcile.Result, error) {
+	s := r.session(key)
+	c, err := r.connection(ctx, key)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	broker, cluster, working := s.working()
+	if !working || !s.upToDate(c) {
+		return reconcile.Result{}, nil // the Sweep lane queues the edits again once it works
+	}
+	result, err := r.pass(ctx, s, c, LaneRollOut, broker, cluster)
+	if _, failed := s.inTrouble(); failed {
+		// The Edits lane tells those why that have not been told anything yet.
+		untold := map[topology.OwnerKey]*departure{}
+		for _, owner := range cluster.Owners(key) {
+			if cluster.Claim(owner) != nil {
+				untold[owner] = nil
+			}
+		}
+		r.intake.giveBack(key, untold)
+		r.queue(Request{key, LaneEdits}, 0)
+	}
+	return result, err
+}
+
+// partOf is what a lane takes up.
+var partOf = map[Lane]engine.Part{LaneEdits: engine.Edited, LaneRollOut: engine.RolledOut}
+
+// pass runs one pass of a lane and says when its next one is due.
+func (r *Registry) pass(ctx context.Context, s *session, c v1alpha1.Connection, lane Lane, broker adapter, cluster *engine.Cluster) (reconcile.Result, error) {
 	start := time.Now()
-	report, err := cluster.Edits(ctx, r.engineSession(s, c, broker, cluster))
+	report, err := cluster.EditsOf(ctx, r.engineSession(s, c, broker, cluster), partOf[lane])
 	if report != nil {
-		r.publish(ctx, s, c, LaneEdits, report, cluster, time.Since(start))
+		r.publish(ctx, s, c, lane, report, cluster, time.Since(start))
 	}
 	r.wakeOthers(s, cluster)
 	if err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
 	r.queueOperations(s.key, cluster)
-	if at, any := cluster.Next(s.key); any {
-		// Never busy: what is dirty at once still gathers for a moment.
-		return reconcile.Result{RequeueAfter: max(time.Until(at), 5*time.Millisecond)}, nil
+	result := reconcile.Result{}
+	for which, part := range partOf {
+		at, any := cluster.NextOf(s.key, part)
+		switch {
+		case any && which == lane:
+			// Never busy: what is dirty at once still gathers for a moment.
+			result.RequeueAfter = max(time.Until(at), 5*time.Millisecond)
+		case any:
+			r.queue(Request{s.key, which}, max(time.Until(at), 0))
+		}
 	}
-	return reconcile.Result{}, nil
+	return result, nil
 }
 
 // wakeOthers runs the Edits lane of other connections to the same cluster whose

@@ -142,6 +142,8 @@ func (r *Registry) Reconcile(ctx context.Context, request Request) (reconcile.Re
 	switch request.Lane {
 	case LaneSweep:
 		return r.sweep(ctx, request.Connection)
+	case LaneRollOut:
+		return r.rollOut(ctx, request.Connection)
 	case LaneOperations:
 		return r.operations(ctx, request.Connection)
 	default:

@@ -25,6 +25,7 @@ type Lane string
 // The lanes of a connection; see package engine.
 const (
 	LaneEdits      Lane = "edits"
+	LaneRollOut    Lane = "rollout"
 	LaneSweep      Lane = "sweep"
 	LaneOperations Lane = "operations"
 )

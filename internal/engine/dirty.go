@@ -22,6 +22,22 @@ const (
 	passTime = 300 * time.Millisecond
 )
 
+// Part of what is dirty that a pass of edits takes up. Who edits an object waits for
+// it; ten thousand that are rolled out at the same time are taken up beside it.
+type Part int
+
+// The parts.
+const (
+	Everything Part = iota
+	// Edited is what has been on the broker and stays, and a roll-out that is small.
+	Edited
+	// RolledOut is a roll-out that is not: what has not been on the broker, or goes.
+	RolledOut
+)
+
+// smallRollOut is one that edits take along.
+const smallRollOut = 50
+
 // dirty are the owners to be looked at by the edits, in the order in which they
 // became so.
 type dirty struct {
@@ -51,8 +67,7 @@ func (d *dirty) remove(key topology.OwnerKey) { delete(d.since, key) }
 // turn decides who comes first.
 type turn struct {
 	key topology.OwnerKey
-	// bulk has not been on the broker before, or goes: somebody rolls something
-	// out, and does not wait for one object as who edits it does.
+	// bulk has not been on the broker before, or goes: a roll-out, mostly.
 	bulk bool
 	// early waits for others of the bulk: it would be told to be blocked by them, and
 	// to be well a moment later.
@@ -94,20 +109,40 @@ func (c *Cluster) toBeMade(id topology.ID, owner topology.OwnerKey) bool {
 	return !owned && len(wanters) > 0 && !slices.Contains(wanters, owner)
 }
 
-// takeDirty removes up to most dirty owners of a connection from the set, edits
-// before what is rolled out; a quarter is for who has waited longest, whatever
-// there is of edits.
-func (c *Cluster) takeDirty(connection topology.ConnectionKey, most int) []topology.OwnerKey {
-	var turns []turn
+// turns lists a part of the dirty owners of a connection, in no order.
+func (c *Cluster) turns(connection topology.ConnectionKey, part Part) []turn {
+	var edited, bulk []turn
 	for key := range c.dirty.since {
 		if c.world.Claim(key) == nil && len(c.world.Holdings(key)) == 0 {
 			c.dirty.remove(key) // nothing declared, nothing owned
 			continue
 		}
-		if c.through(key, connection) {
-			turns = append(turns, c.turnOf(key))
+		if !c.through(key, connection) {
+			continue
+		}
+		if t := c.turnOf(key); t.bulk {
+			bulk = append(bulk, t)
+		} else {
+			edited = append(edited, t)
 		}
 	}
+	small := len(bulk) <= smallRollOut
+	switch {
+	case part == RolledOut && small:
+		return nil
+	case part == RolledOut:
+		return bulk
+	case part == Edited && !small:
+		return edited
+	}
+	return append(edited, bulk...)
+}
+
+// takeDirty removes up to most dirty owners of a connection from the set, edits
+// before what is rolled out; a quarter is for who has waited longest, whatever
+// there is of edits.
+func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most int) []topology.OwnerKey {
+	turns := c.turns(connection, part)
 	slices.SortFunc(turns, turn.compare)
 	if len(turns) > most {
 		first := most - most/4

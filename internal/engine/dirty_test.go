@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -25,8 +26,8 @@ func TestEditsComeBeforeARollOut(t *testing.T) {
 		s.set(cr(fmt.Sprintf("shop/new%02d", i), wants(queue(fmt.Sprint("new", i)))))
 	}
 	s.set(cr("shop/zebra", wants(queue("zebra", "x-max-length", int64(1)))))
-	check(t, "the edit is among the first few", []string{"new00", "new01", "new02", "zebra"}, names(s.cluster.takeDirty(via, 4)))
-	check(t, "then those that wait longest", []string{"new03", "new04", "new05", "new06"}, names(s.cluster.takeDirty(via, 4)))
+	check(t, "the edit is among the first few", []string{"new00", "new01", "new02", "zebra"}, names(s.cluster.takeDirty(via, Everything, 4)))
+	check(t, "then those that wait longest", []string{"new03", "new04", "new05", "new06"}, names(s.cluster.takeDirty(via, Everything, 4)))
 }
 
 func TestEditsLeaveRoomForARollOut(t *testing.T) {
@@ -39,7 +40,7 @@ func TestEditsLeaveRoomForARollOut(t *testing.T) {
 	for i := range 20 {
 		s.set(cr(fmt.Sprintf("shop/old%02d", i), wants(queue(fmt.Sprint("old", i), "x-max-length", int64(1)))))
 	}
-	check(t, "a quarter is for who has waited longest", []string{"a-new-one", "old00", "old01", "old02"}, names(s.cluster.takeDirty(via, 4)))
+	check(t, "a quarter is for who has waited longest", []string{"a-new-one", "old00", "old01", "old02"}, names(s.cluster.takeDirty(via, Everything, 4)))
 }
 
 // A binding that is taken up before its queue would be told to be blocked, and to
@@ -52,8 +53,8 @@ func TestWhatOthersNeedComesFirst(t *testing.T) {
 		cr("shop/orders", wants(exchange("orders"))),
 		cr("shop/stray", wants(bind("elsewhere", "nowhere", "#"))),
 	)
-	check(t, "exchange, and what waits for nobody", []string{"orders", "stray"}, names(s.cluster.takeDirty(via, 2)))
-	check(t, "then by the time they wait", []string{"binding", "mail"}, names(s.cluster.takeDirty(via, 2)))
+	check(t, "exchange, and what waits for nobody", []string{"orders", "stray"}, names(s.cluster.takeDirty(via, Everything, 2)))
+	check(t, "then by the time they wait", []string{"binding", "mail"}, names(s.cluster.takeDirty(via, Everything, 2)))
 }
 
 func TestPace(t *testing.T) {
@@ -73,6 +74,43 @@ func TestPace(t *testing.T) {
 			s.cluster.notePace(via, tc.writes, tc.took)
 			check(t, "owners in the next pass", tc.want, s.cluster.pace.most(via))
 			check(t, "another connection has its own pace", MostEdits, s.cluster.pace.most(second))
+		})
+	}
+}
+
+// Edits do not wait for a roll-out, which runs beside them.
+func TestRollOutBesideEdits(t *testing.T) {
+	part := func(s *stage, part Part) int {
+		report, err := s.cluster.EditsOf(context.Background(), s.session, part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report == nil {
+			return 0
+		}
+		return len(report.Verdicts)
+	}
+	due := func(s *stage, part Part) bool {
+		_, any := s.cluster.NextOf(via, part)
+		return any
+	}
+	for name, tc := range map[string]struct{ fresh, edits, rolledOut int }{
+		"Small": {fresh: smallRollOut, edits: smallRollOut + 1},
+		"Large": {fresh: smallRollOut + 1, edits: 1, rolledOut: smallRollOut + 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			s.set(cr("shop/old", wants(queue("old"))))
+			s.edits()
+			s.set(cr("shop/old", wants(queue("old", "x-max-length", int64(1)))))
+			for i := range tc.fresh {
+				s.set(cr(fmt.Sprintf("shop/new%02d", i), wants(queue(fmt.Sprint("new", i)))))
+			}
+			check(t, "there is something for edits", true, due(s, Edited))
+			check(t, "a large roll-out is for itself", tc.rolledOut > 0, due(s, RolledOut))
+			check(t, "edits", tc.edits, part(s, Edited))
+			check(t, "rolled out", tc.rolledOut, part(s, RolledOut))
+			check(t, "nothing is left", false, due(s, Everything))
 		})
 	}
 }

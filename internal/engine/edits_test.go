@@ -205,7 +205,7 @@ func TestRefreshComesBeforeDeletions(t *testing.T) {
 	})
 	t.Run("InASweep", func(t *testing.T) {
 		s := start(t)
-		s.cluster.takeDirty(via, MostEdits)
+		s.cluster.takeDirty(via, Everything, MostEdits)
 		s.session.Refresh = func(context.Context) error { s.set(cr("shop/q", wants(q))); return nil }
 		s.sweep()
 		check(t, "the same holds for a sweep", []string(nil), s.journal.take())

@@ -71,11 +71,16 @@ type Report struct {
 // Edits runs a pass over what has become dirty or due. A nil report says that
 // there was nothing to do. After an error the owners are dirty again.
 func (c *Cluster) Edits(ctx context.Context, s Session) (*Report, error) {
+	return c.EditsOf(ctx, s, Everything)
+}
+
+// EditsOf is Edits for a part of it. Passes for two parts may run at the same time.
+func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, error) {
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
 	c.heed(s)
-	owners := c.takeDue(s.Connection)
+	owners := c.takeDue(s.Connection, part)
 	if len(owners) == 0 {
 		return nil, nil
 	}
@@ -92,9 +97,17 @@ func (c *Cluster) Edits(ctx context.Context, s Session) (*Report, error) {
 
 // takeDue takes the dirty owners and those of failed or settling objects whose
 // time has come.
-func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey {
+func (c *Cluster) takeDue(connection topology.ConnectionKey, part Part) []topology.OwnerKey {
 	c.state.Lock()
 	defer c.state.Unlock()
+	if part != RolledOut {
+		c.wakeDue(connection)
+	}
+	return c.takeDirty(connection, part, c.pace.most(connection))
+}
+
+// wakeDue makes dirty whoever has to do with what is due. The caller holds c.state.
+func (c *Cluster) wakeDue(connection topology.ConnectionKey) {
 	now := c.clock()
 	revisit := c.ledger.due(now, connection)
 	for id, s := range c.settling {
@@ -120,19 +133,24 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey) []topology.OwnerKey
 			}
 		}
 	}
-	return c.takeDirty(connection, c.pace.most(connection))
 }
 
 // Next tells when a pass of edits has something to do: now if anything is
 // dirty, else when the first failed or settling object is due. False: never,
 // until something changes.
 func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
+	return c.NextOf(connection, Everything)
+}
+
+// NextOf is Next for a part of it.
+func (c *Cluster) NextOf(connection topology.ConnectionKey, part Part) (time.Time, bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	for key := range c.dirty.since {
-		if c.through(key, connection) {
-			return c.clock(), true
-		}
+	if len(c.turns(connection, part)) > 0 {
+		return c.clock(), true
+	}
+	if part == RolledOut {
+		return time.Time{}, false
 	}
 	var first time.Time
 	found := false
