@@ -36,7 +36,7 @@ type observation struct {
 func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*draft, error) {
 	c := o.cluster
 	scope := c.scopeOf(owners)
-	if !o.held.covers(newStake(scope.focus, scope.needs)) {
+	if !o.held.covers(scope) {
 		return nil, errWidened
 	}
 	if o.live == nil {

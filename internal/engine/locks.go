@@ -88,14 +88,14 @@ func (s *stake) collides(other *stake) bool {
 		meet(s.decides, other.needs) || meet(s.needs, other.decides)
 }
 
-// covers tells whether a stake includes another one.
-func (s *stake) covers(other *stake) bool {
-	for id := range other.decides {
+// covers tells whether a scope lies within a stake.
+func (s *stake) covers(scope scope) bool {
+	for _, id := range scope.focus {
 		if _, ok := s.decides[id]; !ok {
 			return false
 		}
 	}
-	for id := range other.needs {
+	for _, id := range scope.needs {
 		_, needed := s.needs[id]
 		if _, decided := s.decides[id]; !needed && !decided {
 			return false
