@@ -12,7 +12,12 @@ type Action interface{ action() }
 type (
 	// Create declares an exchange, a queue or a binding; one that is there
 	// already is no error.
-	Create struct{ Resource topology.Resource }
+	Create struct {
+		Resource topology.Resource
+		// Uncut declares a binding in a way that the broker follows to its end
+		// even if the process dies meanwhile.
+		Uncut bool
+	}
 	// Delete deletes an exchange, a queue or a binding; one that is gone
 	// already is no error.
 	Delete struct {

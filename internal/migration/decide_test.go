@@ -2,6 +2,7 @@ package migration
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -37,6 +38,40 @@ func TestCrashAfterEveryAction(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestCutOffInARow: processes die in the middle of every other call about a binding,
+// up to nine in a row, in one migration after the other: no binding ever comes to
+// lead nowhere, nor does one of another queue with the same keys.
+func TestCutOffInARow(t *testing.T) {
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		h := history{live: queueOf("classic", 0), consumers: 1, beside: seed%2 == 0}
+		deaths := 0
+		h.dies = func() bool {
+			if deaths++; deaths > 9 {
+				return false
+			}
+			return random.IntN(2) == 0
+		}
+		for round := range 8 {
+			h.want, deaths = queueOf([]string{"quorum", "classic"}[round%2], 0), 0
+			_, _, h.on = h.play(t)
+		}
+		h.on.complete(t, fmt.Sprint("seed ", seed), modelSources, true)
+	}
+}
+
+// TestCutOffWithoutImport: a user who may not import is safe from one call that is
+// cut off, if another queue is bound with the same keys.
+func TestCutOffWithoutImport(t *testing.T) {
+	h := history{live: queueOf("classic", 0), want: queueOf("quorum", 0), consumers: 1, beside: true, guarded: true, cut: true}
+	actions, _, _ := h.play(t)
+	for first := 1; first <= actions; first++ {
+		h.crashes = []int{first}
+		_, _, b := h.play(t)
+		b.complete(t, fmt.Sprint("crashes ", h.crashes), modelSources, true)
 	}
 }
 

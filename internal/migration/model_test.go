@@ -19,6 +19,9 @@ type model struct {
 	exchanges map[string]*topology.Exchange
 	bindings  map[topology.ID]*topology.Binding // as listed
 	routes    map[topology.ID]*topology.Binding // as they lead: see half
+	nodes     map[node]int                      // of topic exchanges, with how many bindings they are said to have
+	uncut     bool                              // declarations of bindings may be made so that they are not cut off
+	beside    []*topology.Binding               // to another queue, with keys of this one
 	shovel    *StartShovel                      // as declared
 	worker    *StartShovel                      // what runs
 	listed    bool                              // in the broker's list of what runs
@@ -39,6 +42,9 @@ type modelQueue struct {
 	moved    []modelMessage // by the shovel, and not acknowledged yet
 }
 
+// node is what the bindings of a topic exchange with the same key have in common.
+type node struct{ source, key string }
+
 func (q *modelQueue) held() int64 { return int64(len(q.messages) + len(q.unacked) + len(q.moved)) }
 
 type modelMessage struct {
@@ -48,6 +54,7 @@ type modelMessage struct {
 
 const (
 	modelQueueName = "orders"
+	besideName     = "audit"
 	countsAge      = 5 // seconds between two counts of a quorum queue
 )
 
@@ -62,7 +69,8 @@ func queueOf(kind string, ttl int64) *topology.Queue {
 func newModel(live *topology.Queue, sources ...*topology.Binding) *model {
 	b := &model{
 		now: time.Unix(1e9, 0), queues: map[string]*modelQueue{}, exchanges: map[string]*topology.Exchange{},
-		bindings: map[topology.ID]*topology.Binding{}, routes: map[topology.ID]*topology.Binding{}, published: map[string]int{}, handled: map[string][]int{}, counts: map[string]int64{},
+		bindings: map[topology.ID]*topology.Binding{}, routes: map[topology.ID]*topology.Binding{}, nodes: map[node]int{},
+		uncut: true, published: map[string]int{}, handled: map[string][]int{}, counts: map[string]int64{},
 	}
 	b.queues[live.Name] = &modelQueue{Queue: live}
 	for _, s := range sources {
@@ -79,33 +87,9 @@ func (b *model) bind(binding *topology.Binding) {
 	if b.exchanges[binding.Source] == nil {
 		b.exchanges[binding.Source] = &topology.Exchange{VirtualHost: "/", Name: binding.Source, Type: "topic", Durable: true}
 	}
-	b.bindings[binding.ID()], b.routes[binding.ID()] = binding, binding
+	b.bindings[binding.ID()] = binding
+	b.lead(binding)
 	b.published[binding.Source] += 0
-}
-
-// route lists the queues that a message gets to, each once.
-func (b *model) route(exchange string, seen map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	if seen[exchange] || b.exchanges[exchange] == nil {
-		return out
-	}
-	seen[exchange] = true
-	matched := false
-	for _, binding := range b.routes {
-		if binding.Source != exchange {
-			continue
-		}
-		matched = true
-		if binding.DestinationType == topology.DestinationQueue {
-			out[binding.Destination] = true
-		} else {
-			maps.Copy(out, b.route(binding.Destination, seen))
-		}
-	}
-	if alternate, ok := b.exchanges[exchange].Arguments["alternate-exchange"].(string); ok && !matched {
-		maps.Copy(out, b.route(alternate, seen))
-	}
-	return out
 }
 
 func (b *model) publish(exchange string, message modelMessage) {
@@ -167,10 +151,18 @@ func (b *model) endWorker() {
 
 func (b *model) state() State {
 	s := State{
-		Queues: map[string]*topology.Queue{}, Exchanges: maps.Clone(b.exchanges), Bindings: slices.Collect(maps.Values(b.bindings)),
-		Messages: map[string]int64{}, ShovelGone: b.shovel == nil && !b.listed, Policy: b.policy, MaxLength: -1, Modern: true,
+		Queues: map[string]*topology.Queue{}, Exchanges: maps.Clone(b.exchanges),
+		Messages: map[string]int64{}, ShovelGone: b.shovel == nil && !b.listed, Policy: b.policy, MaxLength: -1, Modern: true, Halves: true, Uncut: b.uncut,
+	}
+	for _, binding := range b.bindings {
+		if binding.Destination != besideName {
+			s.Bindings = append(s.Bindings, binding)
+		}
 	}
 	for name, q := range b.queues {
+		if name == besideName {
+			continue
+		}
 		s.Queues[name] = q.Queue
 		s.Messages[name] = q.held()
 		if q.Type == topology.QueueTypeQuorum {
@@ -228,7 +220,8 @@ func (b *model) create(r topology.Resource) error {
 			return fmt.Errorf("not found")
 		}
 		if b.bindings[r.ID()] == nil {
-			b.bindings[r.ID()], b.routes[r.ID()] = r, r
+			b.bindings[r.ID()] = r
+			b.lead(r)
 		}
 	}
 	return nil
@@ -249,36 +242,18 @@ func (b *model) remove(id topology.ID) {
 	case topology.KindExchange:
 		delete(b.exchanges, id.Name)
 	case topology.KindBinding:
-		if b.bindings[id] != nil {
+		if binding := b.bindings[id]; binding != nil {
 			delete(b.bindings, id)
-			delete(b.routes, id)
+			b.unlead(binding)
 		}
 		return
 	}
 	for key, binding := range b.bindings {
 		if binding.SourceID() == id || binding.DestinationID() == id {
 			delete(b.bindings, key)
-			delete(b.routes, key)
+			b.unlead(binding)
 		}
 	}
-}
-
-// half does to a binding of a topic exchange what a broker does that is cut off
-// in the middle: the list changes, and where messages go does not.
-func (b *model) half(a Action) {
-	before := maps.Clone(b.routes)
-	_ = b.run(a)
-	id := topology.ID{}
-	switch a := a.(type) {
-	case Create:
-		id = a.Resource.ID()
-	case Delete:
-		id = a.ID
-	}
-	if source, _, err := topology.BindingEnds(id); err != nil || b.exchanges[source.Name].Type != "topic" {
-		return
-	}
-	b.routes = before
 }
 
 // history is one migration in the model.
@@ -290,6 +265,15 @@ type history struct {
 	crashes []int
 	// cut: the action is not carried out to its end then; see model.half.
 	cut bool
+	// dies, unless nil, tells of each action about a binding of a topic exchange
+	// whether it is cut, and the process dies.
+	dies func() bool
+	// on is the broker to play on, as another history left it; nil: a new one.
+	on *model
+	// guarded: no declaration is safe from being cut.
+	guarded bool
+	// beside: another queue is bound with the same keys.
+	beside bool
 	// fails, unless nil, tells of each start and stop of a shovel, from 1, how it fails.
 	fails func(number int) shovelFault
 	// before is called before each decision, with its number.
@@ -332,7 +316,19 @@ var modelSources = []*topology.Binding{
 // message has one way. It returns how many actions and decisions there were.
 func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 	t.Helper()
-	b = newModel(h.live, modelSources...)
+	if b = h.on; b == nil {
+		b = newModel(h.live, modelSources...)
+		b.uncut = !h.guarded
+		if h.beside {
+			b.queues[besideName] = &modelQueue{Queue: &topology.Queue{VirtualHost: "/", Name: besideName}}
+			for _, s := range modelSources {
+				other := *s
+				other.Destination = besideName
+				b.beside = append(b.beside, &other)
+				b.bind(&other)
+			}
+		}
+	}
 	b.consumers = h.consumers
 	for range 4 {
 		b.second(true)
@@ -366,7 +362,8 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 					break
 				}
 			}
-			if h.cut && slices.Contains(h.crashes, actions+1) {
+			dies := h.dies != nil && b.topical(action) && h.dies()
+			if dies || h.cut && slices.Contains(h.crashes, actions+1) {
 				b.half(action)
 			} else if err := b.run(action); err != nil {
 				if _, expected := action.(ExpectEmpty); !expected {
@@ -378,7 +375,7 @@ func (h history) play(t *testing.T) (actions, decisions int, b *model) {
 			}
 			actions++
 			b.check(t, fmt.Sprintf("crashes %v: after action %d, %T %+v", h.crashes, actions, action, action))
-			if slices.Contains(h.crashes, actions) {
+			if dies || slices.Contains(h.crashes, actions) {
 				memory = &Memory{}
 				b.second(true)
 				break
@@ -396,34 +393,20 @@ func isShovel(a Action) bool {
 	return false
 }
 
-// check is what has to hold after every single action.
-func (b *model) check(t *testing.T, when string) {
-	t.Helper()
-	for name := range b.exchanges {
-		if strings.HasPrefix(name, Prefix) {
-			continue
-		}
-		ways := b.route(name, map[string]bool{})
-		names := NamesOf(modelQueueName)
-		if len(ways) != 1 || !ways[modelQueueName] && !ways[names.Park] && !ways[names.Tail] {
-			t.Fatalf("%s: what is published to %s goes to %v", when, name, ways)
-		}
-	}
-	if len(b.lost) > 0 {
-		t.Fatalf("%s: lost: %v", when, b.lost)
-	}
-}
-
 // complete checks the end: bindings as they were, no scaffolding, and every
 // message once.
 func (b *model) complete(t *testing.T, when string, sources []*topology.Binding, inOrder bool) {
 	t.Helper()
-	if q := b.queues[modelQueueName]; len(b.queues) != 1 || q == nil || len(b.want.Diff(q.Queue)) > 0 {
-		t.Fatalf("%s: queues %v", when, slices.Collect(maps.Keys(b.queues)))
-	}
 	expected := map[topology.ID]*topology.Binding{}
 	for _, s := range sources {
 		expected[s.ID()] = s
+	}
+	for _, s := range b.beside {
+		expected[s.ID()] = s
+	}
+	delete(b.queues, besideName)
+	if q := b.queues[modelQueueName]; len(b.queues) != 1 || q == nil || len(b.want.Diff(q.Queue)) > 0 {
+		t.Fatalf("%s: queues %v", when, slices.Collect(maps.Keys(b.queues)))
 	}
 	if !maps.EqualFunc(b.bindings, expected, func(a, b *topology.Binding) bool { return a.ID() == b.ID() }) {
 		t.Fatalf("%s: bindings %v", when, slices.Collect(maps.Keys(b.bindings)))

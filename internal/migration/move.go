@@ -13,13 +13,20 @@ import (
 // binding of a topic exchange first and has it lead then, and not in one
 // transaction (3.10 and 4.3 do, and other types of exchange). Cut in between, a binding is listed that leads nowhere,
 // or leads on and is not listed, for ever: no listing tells, and to make what is
-// listed, or to delete what is not, changes nothing. So whoever has not heard all
-// answers trusts neither what is there nor what is not: it makes sure of another
-// way first, and deletes and makes, or makes and deletes, what it needs.
+// listed, or to delete what is not, changes nothing.
+//
+// The second kind is harmless to get rid of: make it and delete it, while both ways
+// end in one queue. The first kind is not. A topic exchange counts the bindings
+// of each key, forgets the key when the count is down to zero, and counts one down
+// for a binding that it never had: to delete it ends another binding with that key,
+// in this call or in one to come, ours or somebody else's. So it must not come to
+// be. An administrator can have bindings declared by the import of definitions, which goes
+// on when its caller is gone. For others there is a guard, which keeps messages
+// from being lost until the migration ends, and the rest is in docs/migrate.md.
 
-// guard marks a second binding beside one that may lead nowhere: a topic
-// exchange does not look at arguments, and two bindings differ by them. It goes
-// when its like are moved back.
+// guard marks a second binding beside one that may lead nowhere, since no import
+// is permitted: a topic exchange does not look at arguments, and two bindings
+// differ by them. It goes when its like are moved back.
 const guard = "warrener-guard"
 
 func isGuard(b *topology.Binding) bool { return b.Arguments[guard] != nil }
@@ -34,13 +41,13 @@ func (m *migration) move(bindings []*topology.Binding, destination, destinationT
 			continue
 		}
 		twin := led(b, destination, destinationType)
-		if m.topical(b) && m.listed(twin) {
+		if m.topical(b) && m.listed(twin) && m.state.Halves && !m.state.Uncut {
 			actions = append(actions, Create{Resource: m.guarding(b)})
 			if back {
 				actions = append(actions, Delete{ID: twin.ID()})
 			}
 		}
-		actions = append(actions, Create{Resource: twin})
+		actions = append(actions, m.bind(twin))
 	}
 	if back { // those that were just made, too
 		for _, a := range actions {
@@ -75,6 +82,11 @@ func led(b *topology.Binding, destination, destinationType string) *topology.Bin
 	return &twin
 }
 
+// bind declares a binding, and wherever it could be cut off, so that it is not.
+func (m *migration) bind(b *topology.Binding) Action {
+	return Create{Resource: b, Uncut: m.state.Halves && m.state.Uncut && m.topical(b)}
+}
+
 // guarding leads what a binding leads to the detour; no one has made it before.
 func (m *migration) guarding(b *topology.Binding) *topology.Binding {
 	out := led(b, m.names.Detour, topology.DestinationExchange)
@@ -90,7 +102,7 @@ func (m *migration) guarding(b *topology.Binding) *topology.Binding {
 // it is sure that they are gone. The detour leads to the queue, so that it makes
 // no difference to a message.
 func (m *migration) unbindAgain(at, from, fromType string) []Action {
-	if m.look.memory.moved == at {
+	if m.look.memory.moved == at || !m.state.Halves {
 		return nil
 	}
 	atType := topology.DestinationQueue
@@ -101,7 +113,7 @@ func (m *migration) unbindAgain(at, from, fromType string) []Action {
 	for _, b := range m.state.into(m.names, at, atType) {
 		if m.topical(b) && !isGuard(b) {
 			twin := led(b, from, fromType)
-			actions = append(actions, Create{Resource: twin}, Delete{ID: twin.ID()})
+			actions = append(actions, m.bind(twin), Delete{ID: twin.ID()})
 		}
 	}
 	m.look.memory.moved = at

@@ -42,6 +42,11 @@ type State struct {
 	MaxLength int64
 	// Modern: RabbitMQ 4.0 or later.
 	Modern bool
+	// Halves: the broker leaves a binding of a topic exchange half made or half
+	// deleted if the process dies that has asked for it.
+	Halves bool
+	// Uncut: this user may declare bindings in a way that is never left half done.
+	Uncut bool
 }
 
 // Consumer of a queue.

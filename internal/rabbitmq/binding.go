@@ -2,6 +2,7 @@ package rabbitmq
 
 import (
 	"context"
+	"net/http"
 
 	rabbithole "github.com/michaelklishin/rabbit-hole/v2"
 
@@ -90,6 +91,31 @@ func bind(ctx context.Context, b *Broker, want *topology.Binding) error {
 	})
 	b.uncertain.about(want, err)
 	return err
+}
+
+// bindUncut declares a binding by an import of definitions, which the broker
+// follows to its end even if the caller is gone: it has it done by processes of
+// their own. Only an administrator may; and a broker that misses nodes of its cluster
+// says that all is well and has declared nothing. Then, and where the broker
+// refuses, the call is a plain one, which says better what is wrong.
+func bindUncut(ctx context.Context, b *Broker, want *topology.Binding) error {
+	if err := addressable(want.VirtualHost, want.Source, want.Destination); err != nil {
+		return err
+	}
+	c := b.call(uncut(ctx), "import binding")
+	err := c.write(http.MethodPost, join("definitions", want.VirtualHost), map[string]any{"bindings": []rabbithole.BindingInfo{{
+		Source: want.Source, Destination: want.Destination, DestinationType: want.DestinationType,
+		RoutingKey: want.RoutingKey, Arguments: rawArguments(want.Arguments),
+	}}})
+	if code := status(err); err != nil && (code < 400 || code >= 500) {
+		return err
+	}
+	if err == nil {
+		if found, err := findBinding(c, want.ID()); err != nil || found != nil {
+			return err
+		}
+	}
+	return bind(ctx, b, want)
 }
 
 // deleteBinding deletes a binding; one that is uncertain may lead somewhere

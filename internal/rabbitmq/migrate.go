@@ -126,6 +126,9 @@ func (b *Broker) act(ctx context.Context, want *topology.Queue, action migration
 	switch a := action.(type) {
 	case migration.Create:
 		id := a.Resource.ID()
+		if binding, ok := a.Resource.(*topology.Binding); ok && a.Uncut {
+			return id, bindUncut(ctx, b, binding)
+		}
 		return id, kinds[id.Kind].create(ctx, b, topology.Step{Verb: topology.VerbCreate, ID: id, Want: a.Resource})
 	case migration.Delete:
 		remove := kinds[a.ID.Kind].remove

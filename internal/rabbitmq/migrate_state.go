@@ -11,7 +11,7 @@ import (
 )
 
 // migrationState looks at a queue and at all that its migration has built: ten
-// listings.
+// listings, and who asks.
 func (b *Broker) migrationState(ctx context.Context, want *topology.Queue) (migration.State, error) {
 	r := &migrationReads{virtualHost: want.VirtualHost, want: want, names: migration.NamesOf(want.Name)}
 	err := each(ctx, b.options.Concurrency, r.tasks(), func(ctx context.Context, t task) error {
@@ -30,6 +30,7 @@ type migrationReads struct {
 	names       migration.Names
 
 	version          string
+	rights           rights
 	exchanges        []topology.Resource
 	queues           []topology.Resource
 	bindings         []topology.Resource
@@ -66,6 +67,10 @@ func (r *migrationReads) tasks() []task {
 			r.version = overview.Version
 			return err
 		},
+		func(c call) (err error) {
+			r.rights, err = c.broker.rights(c)
+			return err
+		},
 		listing(exchangeKind, &r.exchanges), listing(queueKind, &r.queues), listing(bindingKind, &r.bindings),
 		func(c call) (err error) {
 			r.totals, err = c.broker.totals(c, r.virtualHost, nil)
@@ -91,6 +96,17 @@ func (r *migrationReads) tasks() []task {
 	}
 }
 
+// leavesHalves tells whether a broker of this version leaves a binding half made
+// if it is cut off. 4.0 does; 3.10 and 4.3 do not, and those in between have not
+// been tried.
+func leavesHalves(version string) bool {
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		return true
+	}
+	return (major > 3 || minor > 10) && (major < 4 || major == 4 && minor < 3)
+}
+
 // tagged says which tag is missing where a listing is refused.
 func tagged(err error, tag string) error {
 	if !denied(err) {
@@ -103,7 +119,7 @@ func tagged(err error, tag string) error {
 func (r *migrationReads) state() migration.State {
 	s := migration.State{
 		Queues: map[string]*topology.Queue{}, Exchanges: map[string]*topology.Exchange{}, Messages: map[string]int64{},
-		Modern: !strings.HasPrefix(r.version, "3."),
+		Modern: !strings.HasPrefix(r.version, "3."), Halves: leavesHalves(r.version), Uncut: r.rights.administrator,
 	}
 	for _, resource := range r.exchanges {
 		if x, ok := resource.(*topology.Exchange); ok {

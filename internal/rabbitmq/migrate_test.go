@@ -15,7 +15,7 @@ import (
 func migrationAnswers(t *testing.T, changes map[string]http.HandlerFunc) *Broker {
 	t.Helper()
 	answers := jsonAnswers(map[string]string{
-		"/api/overview":    `{"rabbitmq_version":"4.0.5"}`,
+		"/api/overview": `{"rabbitmq_version":"4.0.5"}`, "/api/whoami": `{"tags":["policymaker","monitoring"]}`,
 		"/api/queues/v":    `[{"name":"q","vhost":"v","type":"classic","durable":true,"arguments":{},"messages":0,"messages_unacknowledged":0}]`,
 		"/api/exchanges/v": `[]`, "/api/bindings/v": `[]`, "/api/consumers/v": `[]`, "/api/parameters/shovel": `[]`,
 		"/api/shovels/v": `[]`, "/api/policies/v": `[]`, "/api/operator-policies/v": `[]`,
