@@ -35,7 +35,6 @@ type Cluster struct {
 	epoch    int
 	ledger   *ledger
 	dirty    *dirty
-	pace     pace
 	waiting  map[topology.ID]map[topology.OwnerKey]struct{}
 	settling map[topology.ID]settlement
 	// draining: what living owners declare no longer, and that is not empty.
@@ -69,8 +68,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 	return &Cluster{
 		store: store, clock: clock, breaker: plan.DefaultBreaker, locks: newLocks(),
 		world: plan.NewWorld(), ledger: newLedger(),
-		dirty:      newDirty(),
-		pace:       pace{},
+		dirty:      newDirty(clock),
 		waiting:    map[topology.ID]map[topology.OwnerKey]struct{}{},
 		settling:   map[topology.ID]settlement{},
 		draining:   map[topology.ID]*drain{},

@@ -8,51 +8,53 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// Limits of a pass of edits, so that what changes meanwhile does not wait for long.
-const (
-	// MostEdits owners are taken up by one pass.
-	MostEdits = 1000
-	// fewestEdits are taken up however slow the broker is: what a pass costs at any
-	// size is shared by them.
-	fewestEdits = 100
-	// fewestWrites tell something about the speed of a broker: of fewer, most of the
-	// time is what a pass costs at any size.
-	fewestWrites = 20
-	// passTime is how long the writes of a pass are to take.
-	passTime = 300 * time.Millisecond
-)
+// MostEdits owners are taken up by one pass.
+const MostEdits = 1000
 
 // Part of what is dirty that a pass of edits takes up. Who edits an object waits for
-// it; ten thousand that are rolled out at the same time are taken up beside it.
+// it; what is rolled out at the same time is taken up beside it.
 type Part int
 
 // The parts.
 const (
 	Everything Part = iota
-	// Edited is what has been on the broker and stays, and a roll-out that is small.
+	// Edited is what has been on the broker and stays.
 	Edited
-	// RolledOut is a roll-out that is not: what has not been on the broker, or goes.
+	// RolledOut is what has not been on the broker, or goes. It gathers, since a pass
+	// costs much the same for one object and for a thousand.
 	RolledOut
 )
 
-// smallRollOut is one that edits take along.
-const smallRollOut = 50
+// How a roll-out gathers.
+const (
+	// rolloutPause without another object means that there are no more to come.
+	rolloutPause = 50 * time.Millisecond
+	// rolloutWait is the longest that the first one waits for the others.
+	rolloutWait = 2 * time.Second
+)
 
 // dirty are the owners to be looked at by the edits, in the order in which they
 // became so.
 type dirty struct {
-	since map[topology.OwnerKey]int
+	since map[topology.OwnerKey]moment
 	last  int
+	clock Clock
 }
 
-func newDirty() *dirty { return &dirty{since: map[topology.OwnerKey]int{}} }
+// moment is when an owner became dirty.
+type moment struct {
+	turn int
+	at   time.Time
+}
+
+func newDirty(clock Clock) *dirty { return &dirty{since: map[topology.OwnerKey]moment{}, clock: clock} }
 
 // add keeps the place of who is there already.
 func (d *dirty) add(keys ...topology.OwnerKey) {
 	for _, key := range keys {
 		if _, there := d.since[key]; !there {
 			d.last++
-			d.since[key] = d.last
+			d.since[key] = moment{turn: d.last, at: d.clock()}
 		}
 	}
 }
@@ -72,11 +74,11 @@ type turn struct {
 	// early waits for others of the bulk: it would be told to be blocked by them, and
 	// to be well a moment later.
 	early bool
-	since int
+	since moment
 }
 
 func (a turn) compare(b turn) int {
-	return cmp.Or(after(a.bulk, b.bulk), after(a.early, b.early), cmp.Compare(a.since, b.since))
+	return cmp.Or(after(a.bulk, b.bulk), after(a.early, b.early), cmp.Compare(a.since.turn, b.since.turn))
 }
 
 func after(a, b bool) int {
@@ -111,7 +113,7 @@ func (c *Cluster) toBeMade(id topology.ID, owner topology.OwnerKey) bool {
 
 // turns lists a part of the dirty owners of a connection, in no order.
 func (c *Cluster) turns(connection topology.ConnectionKey, part Part) []turn {
-	var edited, bulk []turn
+	var out []turn
 	for key := range c.dirty.since {
 		if c.world.Claim(key) == nil && len(c.world.Holdings(key)) == 0 {
 			c.dirty.remove(key) // nothing declared, nothing owned
@@ -120,22 +122,32 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) []turn {
 		if !c.through(key, connection) {
 			continue
 		}
-		if t := c.turnOf(key); t.bulk {
-			bulk = append(bulk, t)
-		} else {
-			edited = append(edited, t)
+		if t := c.turnOf(key); part == Everything || t.bulk == (part == RolledOut) {
+			out = append(out, t)
 		}
 	}
-	small := len(bulk) <= smallRollOut
-	switch {
-	case part == RolledOut && small:
-		return nil
-	case part == RolledOut:
-		return bulk
-	case part == Edited && !small:
-		return edited
+	return out
+}
+
+// dueFrom tells from when on turns are to be taken; there is one at least.
+func (c *Cluster) dueFrom(turns []turn, part Part) time.Time {
+	if part != RolledOut || len(turns) >= MostEdits {
+		return c.clock()
 	}
-	return append(edited, bulk...)
+	first, last := turns[0].since.at, turns[0].since.at
+	for _, t := range turns {
+		if t.since.at.Before(first) {
+			first = t.since.at
+		}
+		if t.since.at.After(last) {
+			last = t.since.at
+		}
+	}
+	all, enough := last.Add(rolloutPause), first.Add(rolloutWait)
+	if all.Before(enough) {
+		return all
+	}
+	return enough
 }
 
 // takeDirty removes up to most dirty owners of a connection from the set, edits
@@ -143,10 +155,13 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) []turn {
 // there is of edits.
 func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most int) []topology.OwnerKey {
 	turns := c.turns(connection, part)
+	if len(turns) == 0 || c.dueFrom(turns, part).After(c.clock()) {
+		return nil
+	}
 	slices.SortFunc(turns, turn.compare)
 	if len(turns) > most {
 		first := most - most/4
-		slices.SortFunc(turns[first:], func(a, b turn) int { return cmp.Compare(a.since, b.since) })
+		slices.SortFunc(turns[first:], func(a, b turn) int { return cmp.Compare(a.since.turn, b.since.turn) })
 		turns = turns[:most]
 	}
 	out := make([]topology.OwnerKey, 0, len(turns))
@@ -156,25 +171,4 @@ func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most i
 	}
 	slices.SortFunc(out, topology.OwnerKey.Compare)
 	return out
-}
-
-// pace is how many owners a pass of edits takes up.
-type pace map[topology.ConnectionKey]int
-
-func (p pace) most(connection topology.ConnectionKey) int {
-	if n, known := p[connection]; known {
-		return n
-	}
-	return MostEdits
-}
-
-// notePace learns from the writes of a pass how many owners the next ones take up.
-func (c *Cluster) notePace(connection topology.ConnectionKey, writes int, took time.Duration) {
-	if writes < fewestWrites || took <= 0 {
-		return
-	}
-	c.state.Lock()
-	defer c.state.Unlock()
-	each := max(took/time.Duration(writes), 1)
-	c.pace[connection] = min(max(int(passTime/each), fewestEdits), MostEdits)
 }

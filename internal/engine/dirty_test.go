@@ -57,30 +57,10 @@ func TestWhatOthersNeedComesFirst(t *testing.T) {
 	check(t, "then by the time they wait", []string{"binding", "mail"}, names(s.cluster.takeDirty(via, Everything, 2)))
 }
 
-func TestPace(t *testing.T) {
-	for name, tc := range map[string]struct {
-		writes int
-		took   time.Duration
-		want   int
-	}{
-		"Unknown":  {writes: 0, took: time.Second, want: MostEdits},
-		"Few":      {writes: 3, took: time.Second, want: MostEdits},
-		"Quick":    {writes: 1000, took: 200 * time.Millisecond, want: MostEdits},
-		"Slower":   {writes: 1000, took: 600 * time.Millisecond, want: 500},
-		"Crawling": {writes: 1000, took: time.Minute, want: fewestEdits},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
-			s.cluster.notePace(via, tc.writes, tc.took)
-			check(t, "owners in the next pass", tc.want, s.cluster.pace.most(via))
-			check(t, "another connection has its own pace", MostEdits, s.cluster.pace.most(second))
-		})
-	}
-}
-
-// Edits do not wait for a roll-out, which runs beside them.
+// Edits do not wait for a roll-out, which gathers and runs beside them.
 func TestRollOutBesideEdits(t *testing.T) {
-	part := func(s *stage, part Part) int {
+	s := newStage(t)
+	pass := func(part Part) int {
 		report, err := s.cluster.EditsOf(context.Background(), s.session, part)
 		if err != nil {
 			t.Fatal(err)
@@ -90,27 +70,44 @@ func TestRollOutBesideEdits(t *testing.T) {
 		}
 		return len(report.Verdicts)
 	}
-	due := func(s *stage, part Part) bool {
-		_, any := s.cluster.NextOf(via, part)
-		return any
+	due := func(part Part) string {
+		at, any := s.cluster.NextOf(via, part)
+		if !any {
+			return "never"
+		}
+		return at.Sub(s.clock()).String()
 	}
-	for name, tc := range map[string]struct{ fresh, edits, rolledOut int }{
-		"Small": {fresh: smallRollOut, edits: smallRollOut + 1},
-		"Large": {fresh: smallRollOut + 1, edits: 1, rolledOut: smallRollOut + 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := newStage(t)
-			s.set(cr("shop/old", wants(queue("old"))))
-			s.edits()
-			s.set(cr("shop/old", wants(queue("old", "x-max-length", int64(1)))))
-			for i := range tc.fresh {
-				s.set(cr(fmt.Sprintf("shop/new%02d", i), wants(queue(fmt.Sprint("new", i)))))
-			}
-			check(t, "there is something for edits", true, due(s, Edited))
-			check(t, "a large roll-out is for itself", tc.rolledOut > 0, due(s, RolledOut))
-			check(t, "edits", tc.edits, part(s, Edited))
-			check(t, "rolled out", tc.rolledOut, part(s, RolledOut))
-			check(t, "nothing is left", false, due(s, Everything))
-		})
+	set := func(from, to int) {
+		for i := from; i < to; i++ {
+			s.set(cr(fmt.Sprintf("shop/new%04d", i), wants(queue(fmt.Sprint("new", i)))))
+		}
 	}
+	s.set(cr("shop/old", wants(queue("old"))))
+	s.edits()
+
+	s.set(cr("shop/old", wants(queue("old", "x-max-length", int64(1)))))
+	set(0, 10)
+	check(t, "an edit is due at once", "0s", due(Edited))
+	check(t, "what is new gathers", rolloutPause.String(), due(RolledOut))
+	check(t, "and is not taken up before", 0, pass(RolledOut))
+	check(t, "nor by the edits", 1, pass(Edited))
+	check(t, "which are through", "never", due(Edited))
+	s.wait(rolloutPause - time.Millisecond)
+	set(10, 20)
+	check(t, "more of it is waited for", rolloutPause.String(), due(RolledOut))
+	s.wait(rolloutPause)
+	check(t, "until there is none", 20, pass(RolledOut))
+	check(t, "that is all", "never", due(RolledOut))
+
+	began := s.clock()
+	for i := 20; s.clock().Sub(began) < rolloutWait; i++ {
+		set(i, i+1)
+		s.wait(rolloutPause - time.Millisecond)
+	}
+	if at, any := s.cluster.NextOf(via, RolledOut); !any || at.After(s.clock()) {
+		t.Errorf("the first one has waited for more than %s, and waits until %s after it began", rolloutWait, at.Sub(began))
+	}
+	pass(RolledOut)
+	set(1000, 1000+MostEdits)
+	check(t, "a pass full is enough", "0s", due(RolledOut))
 }

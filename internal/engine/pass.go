@@ -103,7 +103,7 @@ func (c *Cluster) takeDue(connection topology.ConnectionKey, part Part) []topolo
 	if part != RolledOut {
 		c.wakeDue(connection)
 	}
-	return c.takeDirty(connection, part, c.pace.most(connection))
+	return c.takeDirty(connection, part, MostEdits)
 }
 
 // wakeDue makes dirty whoever has to do with what is due. The caller holds c.state.
@@ -146,8 +146,8 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 func (c *Cluster) NextOf(connection topology.ConnectionKey, part Part) (time.Time, bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	if len(c.turns(connection, part)) > 0 {
-		return c.clock(), true
+	if turns := c.turns(connection, part); len(turns) > 0 {
+		return c.dueFrom(turns, part), true
 	}
 	if part == RolledOut {
 		return time.Time{}, false
@@ -226,9 +226,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell
 	}
-	begin := c.clock()
 	err = x.run(ctx)
-	c.notePace(s.Connection, len(report.Outcomes), c.clock().Sub(begin))
 	c.conclude(owners, p, x, report)
 	return report, err
 }
