@@ -150,20 +150,15 @@ func (c *Cluster) dueFrom(turns []turn, part Part) time.Time {
 	return enough
 }
 
-// takeDirty removes up to most dirty owners of a connection from the set, edits
-// before what is rolled out; a quarter is for who has waited longest, whatever
-// there is of edits.
+// takeDirty removes up to most dirty owners of a connection from the set: edits
+// before what is rolled out, and what others wait for before these.
 func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most int) []topology.OwnerKey {
 	turns := c.turns(connection, part)
 	if len(turns) == 0 || c.dueFrom(turns, part).After(c.clock()) {
 		return nil
 	}
 	slices.SortFunc(turns, turn.compare)
-	if len(turns) > most {
-		first := most - most/4
-		slices.SortFunc(turns[first:], func(a, b turn) int { return cmp.Compare(a.since.turn, b.since.turn) })
-		turns = turns[:most]
-	}
+	turns = turns[:min(len(turns), most)]
 	out := make([]topology.OwnerKey, 0, len(turns))
 	for _, t := range turns {
 		out = append(out, t.key)

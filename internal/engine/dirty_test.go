@@ -30,19 +30,6 @@ func TestEditsComeBeforeARollOut(t *testing.T) {
 	check(t, "then those that wait longest", []string{"new03", "new04", "new05", "new06"}, names(s.cluster.takeDirty(via, Everything, 4)))
 }
 
-func TestEditsLeaveRoomForARollOut(t *testing.T) {
-	s := newStage(t)
-	for i := range 20 {
-		s.set(cr(fmt.Sprintf("shop/old%02d", i), wants(queue(fmt.Sprint("old", i)))))
-	}
-	s.edits()
-	s.set(cr("shop/a-new-one", wants(queue("fresh"))))
-	for i := range 20 {
-		s.set(cr(fmt.Sprintf("shop/old%02d", i), wants(queue(fmt.Sprint("old", i), "x-max-length", int64(1)))))
-	}
-	check(t, "a quarter is for who has waited longest", []string{"a-new-one", "old00", "old01", "old02"}, names(s.cluster.takeDirty(via, Everything, 4)))
-}
-
 // A binding that is taken up before its queue would be told to be blocked, and to
 // be well a moment later: a status write for nothing.
 func TestWhatOthersNeedComesFirst(t *testing.T) {
