@@ -18,8 +18,9 @@ import (
 )
 
 // cure is how soon an object is Ready once what kept its connection from
-// working is put right.
-const cure = 10 * time.Second
+// working is put right: within 5 s it is tried again, and a busy machine takes
+// its time for the rest.
+const cure = 30 * time.Second
 
 // Wrong credentials are named by their user and never by their password, and
 // the corrected Secret is found without a hint.

@@ -391,7 +391,7 @@ func TestMetrics(t *testing.T) {
 		"owned":           {"warrener_owned_objects", []string{shop}, exactly(1)},
 		"requests":        {"warrener_broker_requests_total", []string{shop, `operation="probe"`, `outcome="2xx"`}, atLeast(2)},
 		"request time":    {"warrener_broker_request_seconds_count", []string{shop}, atLeast(10)},
-		"passes, edits":   {"warrener_pass_duration_seconds_count", []string{shop, `lane="edits"`}, atLeast(1)},
+		"passes, new":     {"warrener_pass_duration_seconds_count", []string{shop, `lane="rollout"`}, atLeast(1)},
 		"passes, sweep":   {"warrener_pass_duration_seconds_count", []string{shop, `lane="sweep"`}, atLeast(1)},
 		"observing":       {"warrener_observe_seconds_count", []string{shop}, atLeast(2)},
 		"failed requests": {"warrener_broker_requests_total", []string{`/down"`, `outcome="failed"`}, atLeast(1)},
