@@ -140,9 +140,7 @@ func (c *Cluster) Claim(key topology.OwnerKey) *topology.Claim {
 func (c *Cluster) Touch(keys ...topology.OwnerKey) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	for _, key := range keys {
-		c.dirty.add(key)
-	}
+	c.dirty.add(keys...)
 }
 
 // Owners lists whoever claims or still holds something through a connection,
@@ -255,9 +253,7 @@ func (c *Cluster) load(ctx context.Context) error {
 	for _, entry := range inventory {
 		c.world.SetEntry(entry)
 	}
-	for _, key := range c.world.Absent() {
-		c.dirty.add(key)
-	}
+	c.dirty.add(c.world.Absent()...)
 	if c.epoch == 0 {
 		c.inherit(inventory)
 		for _, id := range c.world.Underway() {
@@ -326,7 +322,7 @@ func fingerprint(world *plan.World, owners []topology.OwnerKey) string {
 func (c *Cluster) Holds(key topology.OwnerKey) bool {
 	c.state.Lock()
 	defer c.state.Unlock()
-	return len(c.world.Holdings(key)) > 0
+	return c.world.Holds(key)
 }
 
 // Absent lists the owners that hold something and claim nothing.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -91,74 +92,73 @@ func after(a, b bool) int {
 	return -1
 }
 
-// turnOf is for callers that hold c.state.
-func (c *Cluster) turnOf(key topology.OwnerKey) turn {
-	out := turn{key: key, since: c.dirty.since[key]}
-	claim := c.world.Claim(key)
-	out.bulk = claim == nil || len(c.world.Holdings(key)) == 0
-	if claim != nil && out.bulk {
-		out.early = slices.ContainsFunc(claim.Want, func(want topology.Want) bool {
-			return slices.ContainsFunc(want.Resource.Needs(), func(need topology.ID) bool { return c.toBeMade(need, key) })
-		})
-	}
-	return out
-}
-
-// toBeMade tells whether others declare an object that nobody has yet.
-func (c *Cluster) toBeMade(id topology.ID, owner topology.OwnerKey) bool {
-	_, owned := c.world.Entry(id)
-	wanters := c.world.Wanters(id)
-	return !owned && len(wanters) > 0 && !slices.Contains(wanters, owner)
-}
-
-// turns lists a part of the dirty owners of a connection, in no order.
-func (c *Cluster) turns(connection topology.ConnectionKey, part Part) []turn {
-	var out []turn
-	for key := range c.dirty.since {
-		if c.world.Claim(key) == nil && len(c.world.Holdings(key)) == 0 {
-			c.dirty.remove(key) // nothing declared, nothing owned
-			continue
-		}
-		if !c.through(key, connection) {
-			continue
-		}
-		if t := c.turnOf(key); part == Everything || t.bulk == (part == RolledOut) {
-			out = append(out, t)
+// turns are those of a part of the dirty owners of a connection, in no order; who is
+// early is not among what they tell. The caller holds c.state.
+func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[turn] {
+	return func(yield func(turn) bool) {
+		for key, since := range c.dirty.since {
+			claimed, holds := c.world.Claim(key) != nil, c.world.Holds(key)
+			if !claimed && !holds {
+				c.dirty.remove(key) // nothing declared, nothing owned
+				continue
+			}
+			t := turn{key: key, bulk: !claimed || !holds, since: since}
+			if (part == Everything || t.bulk == (part == RolledOut)) && c.through(key, connection) && !yield(t) {
+				return
+			}
 		}
 	}
-	return out
 }
 
-// dueFrom tells from when on turns are to be taken; there is one at least.
-func (c *Cluster) dueFrom(turns []turn, part Part) time.Time {
-	if part != RolledOut || len(turns) >= MostEdits {
-		return c.clock()
+// dueFrom tells from when on the dirty owners of a part are to be taken; false: there
+// are none. The caller holds c.state.
+func (c *Cluster) dueFrom(connection topology.ConnectionKey, part Part) (time.Time, bool) {
+	if part == RolledOut {
+		return c.gathered(connection)
 	}
-	first, last := turns[0].since.at, turns[0].since.at
-	for _, t := range turns {
-		if t.since.at.Before(first) {
+	for range c.turns(connection, part) {
+		return c.clock(), true
+	}
+	return time.Time{}, false
+}
+
+// gathered tells from when on a roll-out is as complete as it is worth to wait for.
+func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) {
+	n := 0
+	var first, last time.Time
+	for t := range c.turns(connection, RolledOut) {
+		if n == 0 || t.since.at.Before(first) {
 			first = t.since.at
 		}
 		if t.since.at.After(last) {
 			last = t.since.at
 		}
+		n++
+	}
+	if n >= MostEdits {
+		return c.clock(), true
 	}
 	all, enough := last.Add(rolloutPause), first.Add(rolloutWait)
 	if all.Before(enough) {
-		return all
+		return all, n > 0
 	}
-	return enough
+	return enough, n > 0
 }
 
 // takeDirty removes up to most dirty owners of a connection from the set: edits
 // before what is rolled out, and what others wait for before these.
 func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most int) []topology.OwnerKey {
-	turns := c.turns(connection, part)
-	if len(turns) == 0 || c.dueFrom(turns, part).After(c.clock()) {
+	if at, any := c.dueFrom(connection, part); !any || at.After(c.clock()) {
 		return nil
 	}
-	slices.SortFunc(turns, turn.compare)
-	turns = turns[:min(len(turns), most)]
+	turns := slices.Collect(c.turns(connection, part))
+	if len(turns) > most {
+		for i, t := range turns {
+			turns[i].early = t.bulk && c.waitsForOthers(t.key)
+		}
+		slices.SortFunc(turns, turn.compare)
+		turns = turns[:most]
+	}
 	out := make([]topology.OwnerKey, 0, len(turns))
 	for _, t := range turns {
 		out = append(out, t.key)
@@ -166,4 +166,19 @@ func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most i
 	}
 	slices.SortFunc(out, topology.OwnerKey.Compare)
 	return out
+}
+
+// waitsForOthers tells whether an owner needs what others have yet to make.
+func (c *Cluster) waitsForOthers(key topology.OwnerKey) bool {
+	claim := c.world.Claim(key)
+	return claim != nil && slices.ContainsFunc(claim.Want, func(want topology.Want) bool {
+		return slices.ContainsFunc(want.Resource.Needs(), func(need topology.ID) bool { return c.toBeMade(need, key) })
+	})
+}
+
+// toBeMade tells whether others declare an object that nobody has yet.
+func (c *Cluster) toBeMade(id topology.ID, owner topology.OwnerKey) bool {
+	_, owned := c.world.Entry(id)
+	wanters := c.world.Wanters(id)
+	return !owned && len(wanters) > 0 && !slices.Contains(wanters, owner)
 }

@@ -146,8 +146,8 @@ func (c *Cluster) Next(connection topology.ConnectionKey) (time.Time, bool) {
 func (c *Cluster) NextOf(connection topology.ConnectionKey, part Part) (time.Time, bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	if turns := c.turns(connection, part); len(turns) > 0 {
-		return c.dueFrom(turns, part), true
+	if at, any := c.dueFrom(connection, part); any {
+		return at, true
 	}
 	if part == RolledOut {
 		return time.Time{}, false

@@ -298,9 +298,7 @@ func (c *Cluster) wake(judged []topology.OwnerKey, x *execution) {
 		}
 		delete(c.waiting, step.ID)
 		if step.Verb == topology.VerbDelete {
-			for _, owner := range c.world.Wanters(step.ID) {
-				c.dirty.add(owner)
-			}
+			c.dirty.add(c.world.Wanters(step.ID)...)
 		}
 	}
 }
@@ -330,11 +328,8 @@ func (c *Cluster) wakeScopes(scopes map[string]bool) {
 	}
 	c.world.EachEntry(func(e topology.Entry) {
 		inside := scopes[e.ID.Scope] || e.ID.Kind == topology.KindVirtualHost && scopes[e.ID.Name]
-		if e.LeftBehind == "" || !inside {
-			return
-		}
-		for _, owner := range e.Owners {
-			c.dirty.add(owner)
+		if e.LeftBehind != "" && inside {
+			c.dirty.add(e.Owners...)
 		}
 	})
 }

@@ -247,6 +247,9 @@ func (w *World) Holdings(key topology.OwnerKey) []topology.ID {
 	return ids
 }
 
+// Holds tells whether an owner has anything in the inventory.
+func (w *World) Holds(key topology.OwnerKey) bool { return len(w.holdings[key]) > 0 }
+
 // Absent lists owners that hold something in the inventory and claim nothing:
 // their deletion is pending. Sorted.
 func (w *World) Absent() []topology.OwnerKey {
