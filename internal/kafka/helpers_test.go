@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"github.com/warrener-dev/warrener/internal/topology"
 	"github.com/warrener-dev/warrener/test/harness"
 )
@@ -112,11 +114,11 @@ func converge(t testing.TB, b *Broker, wants ...*topology.Topic) {
 			t.Fatalf("Apply: %v", outcome.Err)
 		}
 	}
-	// Brokers learn of a new topic one by one.
 	eventually(t, "all topics are as wanted", func() bool {
 		snapshot := observe(t, b, topology.Selection{IDs: topicIDs(wants)})
 		for _, want := range wants {
-			if live, presence := snapshot.Look(want.ID()); presence != topology.Present || len(want.Diff(live)) > 0 {
+			live, presence := snapshot.Look(want.ID())
+			if presence != topology.Present || len(want.Diff(live)) > 0 || !everybodyKnows(t, b, live.(*topology.Topic)) {
 				return false
 			}
 		}
@@ -124,13 +126,31 @@ func converge(t testing.TB, b *Broker, wants ...*topology.Topic) {
 	})
 }
 
+// everybodyKnows tells whether all brokers have heard of a topic with so many
+// partitions: they learn of it one by one, and any of them may be asked next.
+func everybodyKnows(t testing.TB, b *Broker, topic *topology.Topic) bool {
+	t.Helper()
+	for _, node := range b.client.DiscoveredBrokers() {
+		request, asked := kmsg.NewPtrMetadataRequest(), kmsg.NewMetadataRequestTopic()
+		asked.Topic = &topic.Name
+		request.Topics = append(request.Topics, asked)
+		response, err := node.Request(t.Context(), request)
+		if err != nil {
+			t.Fatalf("metadata of a broker: %v", err)
+		}
+		if known := response.(*kmsg.MetadataResponse).Topics; len(known) != 1 || len(known[0].Partitions) != int(topic.Partitions) {
+			return false
+		}
+	}
+	return true
+}
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	const limit = time.Minute // a small machine, and tests of other packages beside this one
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(harness.Patience)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", limit, what)
+			t.Fatalf("not within %s: %s", harness.Patience, what)
 		}
 		time.Sleep(50 * time.Millisecond)
 	}

@@ -3,7 +3,6 @@ package rabbitmq
 import (
 	"net/http"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -11,10 +10,6 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 	"github.com/warrener-dev/warrener/test/harness"
 )
-
-// quorumDelay is how long totals of quorum queues may lag behind: 5 s, and what a
-// busy machine takes on top.
-const quorumDelay = time.Minute
 
 func TestDeleteQueueIfUnused(t *testing.T) {
 	type situation func(t *testing.T, server *harness.RabbitMQ, vh, queue string)
@@ -63,7 +58,7 @@ func TestDeleteQueueIfUnused(t *testing.T) {
 					tc.given(t, server, vh, q.Name)
 				}
 				if tc.kind == "quorum" && tc.given != nil { // the caller's part: wait out the delay
-					eventually(t, "totals of the quorum queue", quorumDelay, func() bool {
+					eventually(t, "totals of the quorum queue", func() bool {
 						u := usageOf(t, b, q.ID())
 						return u.Messages > 0 || u.Consumers > 0
 					})
@@ -102,7 +97,7 @@ func TestDeleteQueueRaces(t *testing.T) {
 		if _, err := channel.Consume(q.Name, "", true, false, false, false, nil); err != nil {
 			t.Fatalf("consume: %v", err)
 		}
-		eventually(t, "the consumer empties the queue", 5*time.Second, func() bool { return usageOf(t, b, q.ID()).Messages == 0 })
+		eventually(t, "the consumer empties the queue", func() bool { return usageOf(t, b, q.ID()).Messages == 0 })
 		err = deleteUnusedQueue(t.Context(), b, removeUnused(q.ID()), stale)
 		wantError(t, err, topology.ClassInUse, "", "it has consumers")
 	})
@@ -288,7 +283,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("classic queue, at once (-want +got):\n%s", diff)
 		}
 		var got map[topology.ID]topology.Usage
-		eventually(t, "totals of the quorum queue", quorumDelay, func() bool {
+		eventually(t, "totals of the quorum queue", func() bool {
 			got = observe(t, b, topology.Selection{Usage: asked}).Usage
 			return got[ids["quorum"]].Messages == 2 && got[ids["quorum"]].Consumers == 2 // told by different processes
 		})

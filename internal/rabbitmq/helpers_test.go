@@ -161,14 +161,14 @@ func (c *counter) hook(method, _ string, _ int, _ time.Duration) {
 	}
 }
 
-func eventually(t testing.TB, what string, within time.Duration, done func() bool) {
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	for !done() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, within)
+			t.Fatalf("%s: not within %s", what, harness.Patience)
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

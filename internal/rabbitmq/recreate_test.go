@@ -8,7 +8,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -115,12 +114,12 @@ func TestRecreateRefuses(t *testing.T) {
 			if _, err := channel.Consume(was.Name, "", true, false, false, false, nil); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the consumer is seen", 10*time.Second, func() bool { return usageOf(t, b, was.ID()).Consumers == 1 })
+			eventually(t, "the consumer is seen", func() bool { return usageOf(t, b, was.ID()).Consumers == 1 })
 			refused("a consumer", recreating(&want), topology.ClassInUse, "it has 1 consumer")
 			if err := channel.Close(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the consumer is gone", 10*time.Second, func() bool { return usageOf(t, b, was.ID()).Consumers == 0 })
+			eventually(t, "the consumer is gone", func() bool { return usageOf(t, b, was.ID()).Consumers == 0 })
 			// Published a moment ago: the counts of a quorum queue do not know it yet.
 			publish(t, dial(t, server, virtualHost), was.Name, 1)
 			refused("a message", recreating(&want), topology.ClassInUse, "it holds")

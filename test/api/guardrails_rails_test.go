@@ -30,7 +30,6 @@ import (
 const (
 	guardrails = "topology.warrener.dev/guardrails"  // the label of namespaces
 	guardrail  = "guardrails.topology.warrener.dev/" // begins labels and annotations about one of them
-	takeEffect = 30 * time.Second                    // the API server learns of policies and labels by watching
 )
 
 // in builds the object of a case for a namespace.
@@ -235,13 +234,13 @@ func (r *rails) typeChecks(t *testing.T, name string) {
 // eventually tries until there is no error.
 func (r *rails) eventually(t *testing.T, what string, try func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(takeEffect); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(harness.Patience); ; time.Sleep(50 * time.Millisecond) {
 		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s: %v", what, takeEffect, err)
+			t.Fatalf("%s: not within %s: %v", what, harness.Patience, err)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func TestApplyGoesOnWithAReplacement(t *testing.T) {
 		publish(t, channel, "orders", "k", "precious")
 	}
 	file := d.queueOf(t, v1alpha1.QueueTypeQuorum, v1alpha1.UpdateMigrate)
-	within(t, reaction, "the messages to be counted", func(context.Context) (bool, string) {
+	within(t, "the messages to be counted", func(context.Context) (bool, string) {
 		answer := harness.CLI(t, withoutCluster, "plan", "-f", file)
 		return strings.Contains(answer.Out, "risk: 3 messages would be moved"), answer.Out
 	})
@@ -42,7 +42,7 @@ func TestApplyGoesOnWithAReplacement(t *testing.T) {
 	if done.Code != cli.ExitDone {
 		t.Fatalf("apply ended with %d", done.Code)
 	}
-	within(t, time.Minute, "all messages in the new queue", func(context.Context) (bool, string) {
+	within(t, "all messages in the new queue", func(context.Context) (bool, string) {
 		n := ready(t, channel, "work")
 		return n == 4, strings.Repeat("*", n)
 	})

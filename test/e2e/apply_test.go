@@ -68,7 +68,7 @@ func TestApplyReplaces(t *testing.T) {
 	if _, ok, err := channel.Get("work", true); !ok || err != nil {
 		t.Fatalf("take the message out: %t, %v", ok, err)
 	}
-	within(t, reaction, "the queue to show as empty", func(context.Context) (bool, string) {
+	within(t, "the queue to show as empty", func(context.Context) (bool, string) {
 		answer := harness.CLI(t, withoutCluster, "plan", "-f", file)
 		return strings.Contains(answer.Out, "± replace"), answer.Out
 	})

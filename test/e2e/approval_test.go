@@ -20,7 +20,7 @@ import (
 // and objects, a line each.
 func (s *stage) awaits(object v1alpha1.Object) (hash string, steps []string) {
 	s.t.Helper()
-	message := s.reaches(patience, object, metav1.ConditionFalse, v1alpha1.ReasonAwaitingApproval)
+	message := s.reaches(object, metav1.ConditionFalse, v1alpha1.ReasonAwaitingApproval)
 	says(s.t, message, "kubectl warrener approve "+strings.ToLower(object.KindName())+"/"+object.GetName()+" -n "+s.namespace)
 	if _, conditions := conditionsOf(object); !slices.ContainsFunc(conditions, func(c metav1.Condition) bool { return c.Type == v1alpha1.ConditionReconciling }) {
 		s.t.Errorf("who waits for a person has not failed: %s", describe(object))
@@ -51,8 +51,8 @@ func (s *stage) approves(object v1alpha1.Object, hash string, flags ...string) {
 // isDone waits until an object is Ready, and nothing of its plan is left.
 func (s *stage) isDone(object v1alpha1.Object) {
 	s.t.Helper()
-	s.ready(patience, object)
-	within(s.t, patience, "the plan to go", func(context.Context) (bool, string) {
+	s.ready(object)
+	within(s.t, "the plan to go", func(context.Context) (bool, string) {
 		s.get(object)
 		status := object.GetStatus()
 		return status.Plan == nil && status.ApprovedPlan == "", fmt.Sprintf("%+v, approved %q", status.Plan, status.ApprovedPlan)
@@ -71,7 +71,7 @@ func TestApproval(t *testing.T) {
 		q.Spec.Approval, q.Spec.UpdatePolicy, q.Spec.Bindings = v1alpha1.ApprovalRequired, v1alpha1.UpdateRecreate, bound("old")
 		free.Spec.Bindings = bound("old")
 		s.create(exchange("events", "shop", "topic"), q, free)
-		s.ready(patience, q, free)
+		s.ready(q, free)
 
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Bindings, q.Spec.MaxLength = bound("new"), pointer(int64(5)) })
 		older, steps := s.awaits(q)
@@ -87,10 +87,10 @@ func TestApproval(t *testing.T) {
 			`queue "audit" durable=true auto_delete=false {"x-queue-type":"classic"}`, `queue "orders" durable=true auto_delete=false {"x-queue-type":"classic"}`,
 			`topic exchange "events" durable=true auto_delete=false {}`,
 		}
-		s.shows(patience, held)
+		s.shows(held)
 
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.MaxLength = pointer(int64(6)) })
-		within(t, patience, "another plan", func(context.Context) (bool, string) {
+		within(t, "another plan", func(context.Context) (bool, string) {
 			_, steps = s.awaits(q)
 			return slices.Contains(steps, replaces("6")), fmt.Sprint(steps)
 		})
@@ -99,7 +99,7 @@ func TestApproval(t *testing.T) {
 			t.Errorf("the plan %s, then %s, is approved: %+v", older, hash, answer)
 		}
 		must(t, s.client.Status().Patch(t.Context(), q.DeepCopy(), client.RawPatch(types.MergePatchType, []byte(`{"status":{"approvedPlan":"`+older+`"}}`))))
-		within(t, patience, "the approval of an older plan to be taken away", func(context.Context) (bool, string) {
+		within(t, "the approval of an older plan to be taken away", func(context.Context) (bool, string) {
 			s.get(q)
 			return q.Status.ApprovedPlan == "", q.Status.ApprovedPlan
 		})
@@ -115,11 +115,11 @@ func TestApproval(t *testing.T) {
 		s.controller.Start(t)
 		s.isDone(q)
 		after := []string{held[0], held[1], held[3], `queue "orders" durable=true auto_delete=false {"x-max-length":6,"x-queue-type":"classic"}`, held[5]}
-		s.shows(patience, after)
+		s.shows(after)
 
 		// What a connection requires, no object can do without.
 		edit(s.stage, s.connection, func(c *v1alpha1.RabbitMQConnection) { c.Spec.Approval = v1alpha1.ApprovalRequired })
-		s.ready(patience, s.connection)
+		s.ready(s.connection)
 		edit(s.stage, free, func(q *v1alpha1.Queue) { q.Spec.Approval, q.Spec.Bindings = v1alpha1.ApprovalNone, bound("new") })
 		hash, _ = s.awaits(free)
 		s.approves(free, hash)
@@ -129,7 +129,7 @@ func TestApproval(t *testing.T) {
 		edit(s.stage, s.connection, func(c *v1alpha1.RabbitMQConnection) { c.Spec.Approval = "" })
 		s.isDone(free)
 		after[0] = `binding "events" -> queue "audit" key "newer" {}`
-		s.shows(patience, after)
+		s.shows(after)
 	})
 }
 
@@ -143,7 +143,7 @@ func TestApprovalOfPartitions(t *testing.T) {
 		topic.Spec.PartitionGrowth, topic.Spec.Approval = v1alpha1.PartitionGrowthAlways, v1alpha1.ApprovalRequired
 	}
 	s.create(orders, empty)
-	s.ready(patience, orders, empty)
+	s.ready(orders, empty)
 	s.produce(orders, 3)
 	for _, topic := range []*v1alpha1.Topic{orders, empty} {
 		edit(s.stage, topic, func(t *v1alpha1.Topic) { t.Spec.Partitions = pointer(int32(3)) })

@@ -27,7 +27,7 @@ func newBookkeeping(t *testing.T) *bookkeeping {
 	b := &bookkeeping{scene: newScene(t, harness.RabbitMQAt(t, "4.0"))}
 	b.all = b.declarations()
 	b.create(b.all...)
-	b.ready(cure, b.all...)
+	b.ready(b.all...)
 	for _, name := range []string{"work", "gone"} {
 		publish(t, amqpChannel(t, b.broker, b.virtualHost), "", name, "precious")
 	}
@@ -80,13 +80,13 @@ func TestInventoryLost(t *testing.T) {
 	b.controller.Start(t)
 	b.holdsBooks(6)
 	b.untouched(start)
-	b.ready(cure, b.all[:2]...)
+	b.ready(b.all[:2]...)
 }
 
 // holdsBooks waits until the inventory has a number of entries.
 func (b *bookkeeping) holdsBooks(entries int) {
 	b.t.Helper()
-	within(b.t, cure, fmt.Sprintf("an inventory of %d entries", entries), func(context.Context) (bool, string) {
+	within(b.t, fmt.Sprintf("an inventory of %d entries", entries), func(context.Context) (bool, string) {
 		found := b.inventory()
 		return len(found) == entries, fmt.Sprintf("%q", found)
 	})
@@ -101,7 +101,7 @@ func TestInventoryLostMeanwhile(t *testing.T) {
 	b.remove(b.all[2:]...)
 	b.holdsBooks(6)
 	b.untouched(start)
-	b.ready(cure, b.all[:2]...)
+	b.ready(b.all[:2]...)
 }
 
 // An inventory from a backup names what has come to belong to others since then.
@@ -111,7 +111,7 @@ func TestInventoryRestored(t *testing.T) {
 	backup := b.inventories(t)
 	edit(b.stage, b.all[2], func(o client.Object) { o.(*v1alpha1.Queue).Spec.DeletionPolicy = v1alpha1.Retain })
 	edit(b.stage, b.all[3], func(o client.Object) { o.(*v1alpha1.Exchange).Spec.DeletionPolicy = v1alpha1.Retain })
-	b.ready(cure, b.all...)
+	b.ready(b.all...)
 	b.remove(b.all[2:]...)
 	b.holdsBooks(6)
 
@@ -125,10 +125,10 @@ func TestInventoryRestored(t *testing.T) {
 	b.controller.Start(t)
 	b.holdsBooks(6)
 	b.untouched(start)
-	b.ready(cure, b.all[:2]...)
+	b.ready(b.all[:2]...)
 	// The books are kept on: what is deleted now goes.
 	b.remove(b.all[:2]...)
-	b.shows(cure, slices.DeleteFunc(slices.Clone(b.before), func(line string) bool {
+	b.shows(slices.DeleteFunc(slices.Clone(b.before), func(line string) bool {
 		return line != `fanout exchange "unused" durable=true auto_delete=false {}` && line != `queue "gone" durable=true auto_delete=false {"x-queue-type":"classic"}`
 	}))
 }
@@ -148,10 +148,10 @@ func TestRestoredFromBackup(t *testing.T) {
 	_, connection := b.rabbit("shop", b.broker, b.virtualHost, b.recorder.URL)
 	b.create(restored...)
 	b.create(connection)
-	b.ready(cure, append(restored, connection)...)
+	b.ready(append(restored, connection)...)
 	b.holdsBooks(6)
 	b.untouched(start)
-	b.arrives(cure, 2, "Normal Adopted")
+	b.arrives(2, "Normal Adopted")
 }
 
 // Resources that go while no controller runs are swept at the next start. What
@@ -165,19 +165,19 @@ func TestSweptAtTheStart(t *testing.T) {
 	used, empty := topic(prefix+"used", "events", 1), topic(prefix+"empty", "events", 1)
 	used.Spec.DeletionPolicy = v1alpha1.DeleteAlways
 	b.create(events, used, empty)
-	b.ready(cure, events, used, empty)
+	b.ready(events, used, empty)
 	produce(t, kafka, used.BrokerName())
 
 	b.controller.Kill()
 	b.remove(append(b.all, used, empty)...)
 	b.controller.Start(t)
 	wanted := slices.DeleteFunc(slices.Clone(b.before), func(line string) bool { return line == `fanout exchange "unused" durable=true auto_delete=false {}` })
-	within(t, cure, "the queues with messages to be left behind", func(context.Context) (bool, string) {
+	within(t, "the queues with messages to be left behind", func(context.Context) (bool, string) {
 		b.get(b.connection)
 		return b.connection.Status.PendingDeletions == 0 && b.connection.Status.LeftBehindCount == int32(len(wanted)), fmt.Sprintf("%+v", b.connection.Status)
 	})
-	b.shows(cure, wanted)
-	within(t, cure, "the empty topic to go, and the other to be left behind", func(ctx context.Context) (bool, string) {
+	b.shows(wanted)
+	within(t, "the empty topic to go, and the other to be left behind", func(ctx context.Context) (bool, string) {
 		topics, err := kafka.Admin(t).ListTopics(ctx)
 		must(t, err)
 		b.get(events)

@@ -43,7 +43,7 @@ func newBreakerScene(t *testing.T) *scene {
 	t.Helper()
 	s := newScene(t, harness.RabbitMQAt(t, "4.0"))
 	s.createMany(t, ofBreaker, func(i int) client.Object { return nthQueue(i) })
-	s.allReady(t, time.Minute, ofBreaker)
+	s.allReady(t, ofBreaker)
 	return s
 }
 
@@ -59,7 +59,7 @@ func (s *scene) removeMany(from, to int) {
 
 // holds waits until exactly these resources are held, and nothing else is on its
 // way; it returns the id of the window.
-func (s *scene) holds(t *testing.T, limit time.Duration, owners ...string) string {
+func (s *scene) holds(t *testing.T, owners ...string) string {
 	t.Helper()
 	wanted := []string{}
 	for _, name := range owners {
@@ -68,7 +68,7 @@ func (s *scene) holds(t *testing.T, limit time.Duration, owners ...string) strin
 	count := len(wanted)
 	wanted = wanted[:min(count, v1alpha1.MaxHeldDeletions)]
 	var held *v1alpha1.HeldDeletions
-	within(t, limit, fmt.Sprintf("%d deletions to be held", count), func(context.Context) (bool, string) {
+	within(t, fmt.Sprintf("%d deletions to be held", count), func(context.Context) (bool, string) {
 		s.get(s.connection)
 		held = s.connection.Status.HeldDeletions
 		if held == nil {
@@ -152,10 +152,10 @@ func TestBreakerHoldsASlowPrune(t *testing.T) {
 		<-pace.C
 		s.removeMany(i, i+1)
 		if i < mostAllowed { // on a busy machine the controller may not keep up with five a second
-			within(t, cure, "the queue to go", s.absent(s.broker, queuePath(s.virtualHost, nthQueue(i).Name)))
+			within(t, "the queue to go", s.absent(s.broker, queuePath(s.virtualHost, nthQueue(i).Name)))
 		}
 	}
-	window := s.holds(t, cure, names(mostAllowed, goneAtOnce)...)
+	window := s.holds(t, names(mostAllowed, goneAtOnce)...)
 	s.queues(t, names(mostAllowed, ofBreaker))
 	if n := s.heldInInventory(t); n != goneAtOnce-mostAllowed {
 		t.Errorf("%d are held in the inventory", n)
@@ -165,9 +165,9 @@ func TestBreakerHoldsASlowPrune(t *testing.T) {
 	if err := s.client.Get(t.Context(), client.ObjectKeyFromObject(left), left); !apierrors.IsNotFound(err) {
 		t.Errorf("a resource whose deletion is held is to be gone all the same: %v", err)
 	}
-	s.ready(time.Second, s.connection) // everything else goes on
-	says(t, s.arrives(cure, 1, "Warning DeletionHeld")[0], "RabbitMQConnection/shop", "allow-deletes=")
-	within(t, cure, "the metric to tell", func(context.Context) (bool, string) {
+	s.ready(s.connection) // everything else goes on
+	says(t, s.arrives(1, "Warning DeletionHeld")[0], "RabbitMQConnection/shop", "allow-deletes=")
+	within(t, "the metric to tell", func(context.Context) (bool, string) {
 		sum, found := metric(t, s.controller, "warrener_deletions_held", "/shop")
 		return found == 1 && sum == goneAtOnce-mostAllowed, fmt.Sprint(sum)
 	})
@@ -176,7 +176,7 @@ func TestBreakerHoldsASlowPrune(t *testing.T) {
 	s.removeMany(goneAtOnce, goneAtOnce+1) // unseen: it joins
 	start := time.Now()
 	s.controller.Start(t)
-	later := s.holds(t, cure, names(mostAllowed, goneAtOnce+1)...)
+	later := s.holds(t, names(mostAllowed, goneAtOnce+1)...)
 	s.idle(2)
 	if writes := s.writes(start); len(writes) > 0 {
 		t.Errorf("a restart had %q written", writes)
@@ -184,23 +184,23 @@ func TestBreakerHoldsASlowPrune(t *testing.T) {
 
 	// The id that was read first covers what was held then.
 	s.allow(window)
-	s.shows(cure, s.only(goneAtOnce, ofBreaker))
-	if again := s.holds(t, cure, names(goneAtOnce, goneAtOnce+1)...); again != later {
+	s.shows(s.only(goneAtOnce, ofBreaker))
+	if again := s.holds(t, names(goneAtOnce, goneAtOnce+1)...); again != later {
 		t.Errorf("the window of what is left is %s and was %s", again, later)
 	}
 	s.allow(later)
-	s.shows(cure, s.only(goneAtOnce+1, ofBreaker))
-	s.holds(t, cure)
-	s.arrives(cure, 1, "Normal DeletionHeld")
-	s.arrives(cure, 1, "Warning DeletionHeld") // one, and not one for each that joined
-	within(t, cure, "the metric to tell", func(context.Context) (bool, string) {
+	s.shows(s.only(goneAtOnce+1, ofBreaker))
+	s.holds(t)
+	s.arrives(1, "Normal DeletionHeld")
+	s.arrives(1, "Warning DeletionHeld") // one, and not one for each that joined
+	within(t, "the metric to tell", func(context.Context) (bool, string) {
 		sum, found := metric(t, s.controller, "warrener_deletions_held", "/shop")
 		return found == 1 && sum == 0, fmt.Sprint(sum)
 	})
 
 	// The count begins anew.
 	s.removeMany(goneAtOnce+1, goneAtOnce+2)
-	s.shows(cure, s.only(goneAtOnce+2, ofBreaker))
+	s.shows(s.only(goneAtOnce+2, ofBreaker))
 }
 
 // only is the listing of q<from> to q<to - 1>.
@@ -226,7 +226,7 @@ func TestBreakerUndone(t *testing.T) {
 	s.removeMany(0, goneAtOnce)
 	start := time.Now()
 	s.controller.Start(t)
-	s.holds(t, cure, names(0, goneAtOnce)...)
+	s.holds(t, names(0, goneAtOnce)...)
 	s.queues(t, names(0, ofBreaker))
 
 	// A plan tells of what is held, and not of what its manifests take back.
@@ -250,8 +250,8 @@ func TestBreakerUndone(t *testing.T) {
 	}
 
 	s.createMany(t, goneAtOnce, func(i int) client.Object { return nthQueue(i) })
-	s.allReady(t, time.Minute, ofBreaker)
-	s.holds(t, cure)
+	s.allReady(t, ofBreaker)
+	s.holds(t)
 	s.same("a prune that was undone", before)
 	if writes := s.writes(start); len(writes) > 0 {
 		t.Errorf("it wrote to the broker: %q", writes)
@@ -278,14 +278,14 @@ func TestBreakerOutlivesItsConnection(t *testing.T) {
 	s.controller.Stop() // nothing may be seen one by one
 	s.removeMany(0, goneAtOnce)
 	s.controller.Start(t)
-	s.holds(t, cure, names(0, goneAtOnce)...)
+	s.holds(t, names(0, goneAtOnce)...)
 	s.remove(s.connection)
 	s.removeMany(goneAtOnce, ofBreaker)
-	within(t, cure, "all of them to be held in the inventory", func(context.Context) (bool, string) {
+	within(t, "all of them to be held in the inventory", func(context.Context) (bool, string) {
 		n := s.heldInInventory(t)
 		return n == ofBreaker, fmt.Sprint(n)
 	})
-	within(t, cure, "an event on the inventory", func(context.Context) (bool, string) {
+	within(t, "an event on the inventory", func(context.Context) (bool, string) {
 		events := s.eventsWith("Warning DeletionHeld BrokerInventory/")
 		return len(events) == 1, fmt.Sprintf("%q", s.events())
 	})
@@ -294,7 +294,7 @@ func TestBreakerOutlivesItsConnection(t *testing.T) {
 	_, again := s.rabbit("shop", s.broker, s.virtualHost, s.recorder.URL)
 	s.connection = again
 	s.create(again)
-	s.holds(t, cure, names(0, ofBreaker)...)
+	s.holds(t, names(0, ofBreaker)...)
 	says(t, s.warrener("status").Out, "80 deletions", "allow-deletes rabbitmqconnection/shop -n "+s.namespace)
 	asked := s.warrener("allow-deletes", "shop")
 	says(t, asked.Out, "holds 80 deletions", "Queue "+s.namespace+"/q00", "and 30 more")
@@ -307,6 +307,6 @@ func TestBreakerOutlivesItsConnection(t *testing.T) {
 	if allowed.Code != cli.ExitDone {
 		t.Errorf("it ended with %d: %s", allowed.Code, allowed.Err)
 	}
-	s.shows(30*time.Second, nil)
-	s.holds(t, cure)
+	s.shows(nil)
+	s.holds(t)
 }

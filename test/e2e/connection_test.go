@@ -22,26 +22,26 @@ func TestConnectionSuspended(t *testing.T) {
 	s := newScene(t, harness.RabbitMQAt(t, "4.0"))
 	stays, goes := exchange("stays", "shop", "topic"), exchange("goes", "shop", "topic")
 	s.create(stays, goes)
-	s.ready(cure, stays, goes)
+	s.ready(stays, goes)
 
 	suspend(s, true)
-	s.reaches(cure, s.connection, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
+	s.reaches(s.connection, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 	start := time.Now()
 	fresh := exchange("fresh", "shop", "topic")
 	s.create(fresh)
 	s.remove(goes)
-	s.reaches(cure, fresh, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
+	s.reaches(fresh, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 	s.broker.Must(t, "DELETE", exchangePath(s.virtualHost, "stays"), nil, nil)
 	time.Sleep(2 * interval)
 	if requests := s.recorder.Requests(start); len(requests) > 0 {
 		t.Errorf("%d requests through a suspended connection, the first %+v", len(requests), requests[0])
 	}
-	s.reaches(cure, stays, metav1.ConditionUnknown, v1alpha1.ReasonSuspended) // nobody looks at it
+	s.reaches(stays, metav1.ConditionUnknown, v1alpha1.ReasonSuspended) // nobody looks at it
 
 	suspend(s, false)
-	s.ready(cure, s.connection, fresh, stays)
-	within(t, cure, "what was deleted meanwhile to go", s.absent(s.broker, exchangePath(s.virtualHost, "goes")))
-	within(t, cure, "what was lost meanwhile to be back", s.present(exchangePath(s.virtualHost, "stays")))
+	s.ready(s.connection, fresh, stays)
+	within(t, "what was deleted meanwhile to go", s.absent(s.broker, exchangePath(s.virtualHost, "goes")))
+	within(t, "what was lost meanwhile to be back", s.present(exchangePath(s.virtualHost, "stays")))
 }
 
 func suspend(s *scene, yes bool) {
@@ -98,7 +98,7 @@ func TestClusterChanged(t *testing.T) {
 			connection.Spec.Interval = &metav1.Duration{Duration: c.interval}
 			stays, goes := exchange("stays", "shop", "topic"), exchange("goes", "shop", "topic")
 			s.create(secret, connection, stays, goes)
-			s.ready(cure, connection, stays, goes)
+			s.ready(connection, stays, goes)
 			green.Must(t, "PUT", exchangePath(virtualHost, "goes"), map[string]any{"type": "topic", "durable": true}, nil)
 			before := connection.Status.ClusterID
 
@@ -108,7 +108,7 @@ func TestClusterChanged(t *testing.T) {
 			}
 			fresh := exchange("fresh", "shop", "topic")
 			s.create(fresh)
-			message := s.stalled(cure, connection, v1alpha1.ReasonClusterChanged)
+			message := s.stalled(connection, v1alpha1.ReasonClusterChanged)
 			s.remove(goes)
 			says(t, message, before, v1alpha1.AnnotationAcceptCluster)
 			time.Sleep(2 * interval)
@@ -126,7 +126,7 @@ func TestClusterChanged(t *testing.T) {
 			edit(s, connection, func(c *v1alpha1.RabbitMQConnection) {
 				c.Annotations = map[string]string{v1alpha1.AnnotationAcceptCluster: id}
 			})
-			s.ready(cure, connection, stays, fresh)
+			s.ready(connection, stays, fresh)
 			if connection.Status.ClusterID != id {
 				t.Errorf("the status names cluster %s, not %s", connection.Status.ClusterID, id)
 			}
@@ -197,13 +197,13 @@ func TestClusterChangedKafka(t *testing.T) {
 	prefix := one.NewTopicPrefix(t)
 	first, second := topic(prefix+"first", "events", 1), topic(prefix+"second", "events", 1)
 	s.create(connection, first)
-	s.ready(cure, connection, first)
+	s.ready(connection, first)
 	before := connection.Status.ClusterID
 
 	edit(s, connection, func(c *v1alpha1.KafkaConnection) { c.Spec.BootstrapServers = three.Bootstrap })
 	s.create(second)
-	says(t, s.stalled(cure, connection, v1alpha1.ReasonClusterChanged), before)
-	s.reaches(cure, second, metav1.ConditionFalse, v1alpha1.ReasonClusterChanged)
+	says(t, s.stalled(connection, v1alpha1.ReasonClusterChanged), before)
+	s.reaches(second, metav1.ConditionFalse, v1alpha1.ReasonClusterChanged)
 	topics, err := three.Admin(t).ListTopics(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -214,5 +214,5 @@ func TestClusterChangedKafka(t *testing.T) {
 
 	// Back to where it was: no annotation is needed for that.
 	edit(s, connection, func(c *v1alpha1.KafkaConnection) { c.Spec.BootstrapServers = one.Bootstrap })
-	s.ready(cure, []client.Object{connection, first, second}...)
+	s.ready([]client.Object{connection, first, second}...)
 }

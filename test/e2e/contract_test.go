@@ -23,7 +23,7 @@ import (
 func (s *stage) told(name string, holds func(map[string]string) bool) map[string]string {
 	s.t.Helper()
 	var found corev1.ConfigMap
-	within(s.t, cure, "the contract "+name, func(ctx context.Context) (bool, string) {
+	within(s.t, "the contract "+name, func(ctx context.Context) (bool, string) {
 		err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &found)
 		return err == nil && holds(found.Data), fmt.Sprintf("%v %v", err, found.Data)
 	})
@@ -33,17 +33,17 @@ func (s *stage) told(name string, holds func(map[string]string) bool) map[string
 // vanishes waits until there is no such ConfigMap.
 func (s *stage) vanishes(name string) {
 	s.t.Helper()
-	within(s.t, 30*time.Second, "no ConfigMap "+name, func(ctx context.Context) (bool, string) {
+	within(s.t, "no ConfigMap "+name, func(ctx context.Context) (bool, string) {
 		err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: name}, &corev1.ConfigMap{})
 		return apierrors.IsNotFound(err), fmt.Sprint(err)
 	})
 }
 
 // condition waits for a status of a condition at the latest generation.
-func (s *stage) condition(limit time.Duration, object client.Object, kind string, status metav1.ConditionStatus) *metav1.Condition {
+func (s *stage) condition(object client.Object, kind string, status metav1.ConditionStatus) *metav1.Condition {
 	s.t.Helper()
 	var is *metav1.Condition
-	within(s.t, limit, fmt.Sprintf("%s=%s on %s", kind, status, object.GetName()), func(ctx context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("%s=%s on %s", kind, status, object.GetName()), func(ctx context.Context) (bool, string) {
 		if err := s.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return false, err.Error()
 		}
@@ -69,7 +69,7 @@ func TestContractIsEnoughForAClient(t *testing.T) {
 			q.Spec.Consumer = &v1alpha1.QueueConsumer{Prefetch: &prefetch}
 			q.Spec.Retry = &v1alpha1.Retry{Strategy: v1alpha1.RetryTiers, Delays: []metav1.Duration{{Duration: 200 * time.Millisecond}}}
 			s.create(q)
-			s.ready(15*time.Second, q)
+			s.ready(q)
 			data := s.told(string(kind)+"-contract", func(d map[string]string) bool { return d["consumer.prefetch"] == "7" })
 
 			var arguments map[string]any
@@ -104,7 +104,7 @@ func TestContractLife(t *testing.T) {
 		mine := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "taken"}, Data: map[string]string{"queue": "mine"}}
 		q := contracted(queue("work", "shop", v1alpha1.QueueTypeClassic), "first")
 		s.create(mine, q)
-		s.ready(15*time.Second, q)
+		s.ready(q)
 		s.told("first", func(d map[string]string) bool { return d["queue"] == "work" && d["virtualHost"] == s.virtualHost })
 
 		edit(s.stage, s.connection, func(c *v1alpha1.RabbitMQConnection) { c.Spec.ClientEndpoints = []string{"amqp://rabbitmq:5672"} })
@@ -115,12 +115,12 @@ func TestContractLife(t *testing.T) {
 		s.vanishes("first")
 
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Contract.ConfigMap = "taken" })
-		refused := s.condition(cure, q, v1alpha1.ConditionContractPublished, metav1.ConditionFalse)
+		refused := s.condition(q, v1alpha1.ConditionContractPublished, metav1.ConditionFalse)
 		if refused.Reason != v1alpha1.ReasonConfigMapNotOwned {
 			t.Errorf("reason %s: %s", refused.Reason, refused.Message)
 		}
-		s.ready(cure, q)
-		s.arrives(10*time.Second, 1, "Warning ConfigMapNotOwned")
+		s.ready(q)
+		s.arrives(1, "Warning ConfigMapNotOwned")
 		before := mine.GetResourceVersion()
 		s.get(mine)
 		if mine.GetResourceVersion() != before {
@@ -140,27 +140,26 @@ func TestContractLife(t *testing.T) {
 // says so twice, however many there were.
 func TestDeadLettersPresent(t *testing.T) {
 	onSomeRabbitMQ(t, func(t *testing.T, s *scene) {
-		const lag = 8 * time.Second // totals of quorum queues
 		channel := amqpChannel(t, s.broker, s.virtualHost)
 		for _, kind := range []v1alpha1.QueueType{v1alpha1.QueueTypeClassic, v1alpha1.QueueTypeQuorum} {
 			q := queue(string(kind)+".work", "shop", kind)
 			q.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 			plain := queue(string(kind)+".plain", "shop", kind)
 			s.create(q, plain)
-			s.ready(15*time.Second, q, plain)
+			s.ready(q, plain)
 			dead := q.Name + ".dead"
-			s.condition(reaction, q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
+			s.condition(q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
 
 			publish(t, channel, "", dead, "one", "two")
-			s.condition(reaction+lag, q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionTrue)
+			s.condition(q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionTrue)
 			label := fmt.Sprintf("queue=%q", dead)
-			within(t, reaction+lag, "the depth of "+dead, func(context.Context) (bool, string) {
+			within(t, "the depth of "+dead, func(context.Context) (bool, string) {
 				n, found := metric(t, s.controller, "warrener_queue_messages", label)
 				return found == 1 && n == 2, fmt.Sprintf("%v in %d series", n, found)
 			})
 			version := q.GetResourceVersion()
 			publish(t, channel, "", dead, "three")
-			within(t, reaction+lag, "the third", func(context.Context) (bool, string) {
+			within(t, "the third", func(context.Context) (bool, string) {
 				n, _ := metric(t, s.controller, "warrener_queue_messages", label)
 				return n == 3, fmt.Sprint(n)
 			})
@@ -172,7 +171,7 @@ func TestDeadLettersPresent(t *testing.T) {
 				letter := receive(t, channel, dead)
 				must(t, letter.Ack(false))
 			}
-			s.condition(reaction+lag, q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
+			s.condition(q, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
 			s.get(plain)
 			if _, conditions := conditionsOf(plain); meta.FindStatusCondition(conditions, v1alpha1.ConditionDeadLettersPresent) != nil {
 				t.Error("a queue without dead letters speaks of them")
@@ -189,7 +188,7 @@ func TestContractAndDeadLettersOfATopic(t *testing.T) {
 	orders.Spec.Consumer = &v1alpha1.TopicConsumer{Group: "billing"}
 	orders.Spec.Contract = &v1alpha1.Contract{ConfigMap: "orders"}
 	s.create(orders)
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	data := s.told("orders", func(d map[string]string) bool { return d["topic"] == orders.BrokerName() })
 	dlt := orders.BrokerName() + ".dlt"
 	for key, want := range map[string]string{
@@ -200,17 +199,17 @@ func TestContractAndDeadLettersOfATopic(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, data[key], want)
 		}
 	}
-	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
+	s.condition(orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
 	s.produce(named(dlt), 4)
-	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionTrue)
-	within(t, reaction, "the depth of the topic for dead letters", func(context.Context) (bool, string) {
+	s.condition(orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionTrue)
+	within(t, "the depth of the topic for dead letters", func(context.Context) (bool, string) {
 		n, found := metric(t, s.controller, "warrener_dead_letter_topic_messages", fmt.Sprintf("topic=%q", dlt))
 		return found == 1 && n == 4, fmt.Sprintf("%v in %d series", n, found)
 	})
 	// Reading takes nothing out of a topic; retention does.
 	version := orders.GetResourceVersion()
 	s.produce(named(dlt), 1)
-	within(t, reaction, "the fifth", func(context.Context) (bool, string) {
+	within(t, "the fifth", func(context.Context) (bool, string) {
 		n, _ := metric(t, s.controller, "warrener_dead_letter_topic_messages", fmt.Sprintf("topic=%q", dlt))
 		return n == 5, fmt.Sprint(n)
 	})
@@ -219,5 +218,5 @@ func TestContractAndDeadLettersOfATopic(t *testing.T) {
 		t.Error("one more dead letter changed the object")
 	}
 	s.purge(dlt)
-	s.condition(reaction, orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
+	s.condition(orders, v1alpha1.ConditionDeadLettersPresent, metav1.ConditionFalse)
 }

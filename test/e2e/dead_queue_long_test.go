@@ -18,7 +18,7 @@ func TestDeadQueueComesBackForAll(t *testing.T) {
 			s.create(q)
 		}
 		for _, q := range queues {
-			s.ready(30*time.Second, q)
+			s.ready(q)
 		}
 		s.suspend(true, queues...)
 		var all []*burials

@@ -30,9 +30,9 @@ func (s *scene) suspend(is bool, queues ...*v1alpha1.Queue) {
 	}
 	for _, q := range queues {
 		if is {
-			s.reaches(20*time.Second, q, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
+			s.reaches(q, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 		} else {
-			s.ready(20*time.Second, q)
+			s.ready(q)
 		}
 	}
 }
@@ -52,7 +52,7 @@ func (s *scene) expire(t *testing.T, channel *amqp.Channel, queue string, bodies
 		letters[i].Expiration = "50"
 	}
 	send(t, channel, letters...)
-	within(t, 20*time.Second, "all in "+queue+" to expire", func(context.Context) (bool, string) {
+	within(t, "all in "+queue+" to expire", func(context.Context) (bool, string) {
 		n := ready(t, channel, queue)
 		return n == 0, fmt.Sprintf("%d are left", n)
 	})
@@ -62,7 +62,7 @@ func (s *scene) expire(t *testing.T, channel *amqp.Channel, queue string, bodies
 // no queue, and nothing else. Totals are some seconds old.
 func (s *scene) keeps(t *testing.T, queue string, n int) {
 	t.Helper()
-	within(t, 20*time.Second, fmt.Sprintf("%s to keep %d dead letters", queue, n), func(context.Context) (bool, string) {
+	within(t, fmt.Sprintf("%s to keep %d dead letters", queue, n), func(context.Context) (bool, string) {
 		var found brokerQueue
 		find(t, s.broker, queuePath(s.virtualHost, queue), &found)
 		return found.Messages == n && found.Undead == n, fmt.Sprintf("it holds %d, of which %d are dead", found.Messages, found.Undead)
@@ -78,7 +78,7 @@ func TestDeadQueueComesBack(t *testing.T) {
 			s.create(q)
 		}
 		for _, q := range queues {
-			s.ready(30*time.Second, q)
+			s.ready(q)
 		}
 		s.suspend(true, queues...)
 		channel := amqpChannel(t, s.broker, s.virtualHost)
@@ -108,7 +108,7 @@ func TestDeadQueueComesBack(t *testing.T) {
 			s.keeps(t, q.Name, 3)
 			s.remove(q)
 		}
-		within(t, 30*time.Second, "both queues to be left behind", func(context.Context) (bool, string) {
+		within(t, "both queues to be left behind", func(context.Context) (bool, string) {
 			s.get(s.connection)
 			listed := fmt.Sprint(s.connection.Status.LeftBehind)
 			return strings.Contains(listed, "/plain") && strings.Contains(listed, "/tiers"), listed

@@ -35,13 +35,13 @@ func TestExchangeDeleted(t *testing.T) {
 			s.create(q, extra)
 			all = append(all, q, extra)
 		}
-		s.ready(15*time.Second, all...)
+		s.ready(all...)
 		before := s.listing()
 
 		s.broker.Must(t, "DELETE", exchangePath(s.virtualHost, "orders"), nil, nil)
-		s.shows(reaction, before)
+		s.shows(before)
 		s.idle(2)
-		events := s.arrives(5*time.Second, 1, corrected)
+		events := s.arrives(1, corrected)
 		wanted := corrected + " Exchange/orders: changed by somebody else and put right: exchange " + s.virtualHost + "/orders"
 		if events[0] != wanted {
 			t.Errorf("the event is %q, not %q", events[0], wanted)
@@ -49,7 +49,7 @@ func TestExchangeDeleted(t *testing.T) {
 		if warnings := s.eventsWith(corev1.EventTypeWarning); len(warnings) > 0 {
 			t.Errorf("Warnings: %q", warnings)
 		}
-		s.ready(time.Second, all...)
+		s.ready(all...)
 	})
 }
 
@@ -64,21 +64,21 @@ func TestDriftCorrected(t *testing.T) {
 		work.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 		sink := queue("sink", "shop", v1alpha1.QueueTypeClassic)
 		s.create(orders, work, sink)
-		s.ready(15*time.Second, orders, work, sink)
+		s.ready(orders, work, sink)
 		before := s.listing()
 
 		remove := func(path string) { s.broker.Must(t, "DELETE", path, nil, nil) }
 		remove(bindingPath(s.virtualHost, "orders", "work") + "/a")
-		s.shows(reaction, before)
-		says(t, s.arrives(5*time.Second, 1, corrected)[0], "Queue/work", "orders -> queue work key a")
+		s.shows(before)
+		says(t, s.arrives(1, corrected)[0], "Queue/work", "orders -> queue work key a")
 
 		remove(queuePath(s.virtualHost, "sink"))
-		s.shows(reaction, before)
+		s.shows(before)
 		remove(queuePath(s.virtualHost, "work"))
 		remove(exchangePath(s.virtualHost, "work.dlx"))
-		s.shows(reaction, before)
-		s.arrives(5*time.Second, 1, corrected+" Queue/sink")
-		within(t, 5*time.Second, "the second correction of work", func(context.Context) (bool, string) {
+		s.shows(before)
+		s.arrives(1, corrected+" Queue/sink")
+		within(t, "the second correction of work", func(context.Context) (bool, string) {
 			found := s.eventsWith(corrected + " Queue/work")
 			series := len(found) == 1 && strings.HasSuffix(found[0], " x2") // unless the status changed in between
 			return series || len(found) == 2, fmt.Sprintf("%q", found)
@@ -96,9 +96,9 @@ func TestDriftCorrected(t *testing.T) {
 		remove(queuePath(s.virtualHost, "sink"))
 		s.declareQueue("sink", v1alpha1.QueueTypeClassic, map[string]any{"x-max-length": 5})
 		replaced := s.listing()
-		says(t, s.stalled(reaction, sink, v1alpha1.ReasonImmutableFieldChanged), "x-max-length: 5 on the broker, (unset) declared")
+		says(t, s.stalled(sink, v1alpha1.ReasonImmutableFieldChanged), "x-max-length: 5 on the broker, (unset) declared")
 		s.same("a queue that cannot be put right", replaced)
-		s.ready(time.Second, orders, work)
+		s.ready(orders, work)
 	})
 }
 
@@ -119,7 +119,7 @@ func TestDriftReported(t *testing.T) {
 			policies.DriftPolicy = v1alpha1.DriftReport
 		}
 		s.create(host, orders, gone, replaced, unbound)
-		s.ready(15*time.Second, host, orders, gone, replaced, unbound)
+		s.ready(host, orders, gone, replaced, unbound)
 		wanted := s.listing()
 
 		s.broker.Must(t, "DELETE", queuePath(s.virtualHost, "gone"), nil, nil)
@@ -133,8 +133,8 @@ func TestDriftReported(t *testing.T) {
 		says(t, s.drifted(replaced), "x-message-ttl: 1000 on the broker, 60000 declared")
 		says(t, s.drifted(unbound), "orders -> queue unbound key a", "existence: missing on the broker")
 		says(t, s.drifted(host), `description: "by hand" on the broker, "declared" declared`)
-		s.ready(time.Second, host, orders, gone, replaced, unbound)
-		within(t, reaction, "the metric to count the four", func(context.Context) (bool, string) {
+		s.ready(host, orders, gone, replaced, unbound)
+		within(t, "the metric to count the four", func(context.Context) (bool, string) {
 			n, _ := metric(t, s.controller, "warrener_drift_reported", fmt.Sprintf(`connection="RabbitMQConnection %s/shop"`, s.namespace))
 			return n == 4, fmt.Sprint(n)
 		})
@@ -148,7 +148,7 @@ func TestDriftReported(t *testing.T) {
 		edit(s.stage, gone, func(q *v1alpha1.Queue) { q.Spec.DriftPolicy = v1alpha1.DriftCorrect })
 		edit(s.stage, unbound, func(q *v1alpha1.Queue) { q.Spec.DriftPolicy = v1alpha1.DriftCorrect })
 		edit(s.stage, host, func(h *v1alpha1.VirtualHost) { h.Spec.DriftPolicy = v1alpha1.DriftCorrect })
-		s.ready(10*time.Second, host, gone, unbound)
+		s.ready(host, gone, unbound)
 		for _, object := range []client.Object{host, gone, unbound} {
 			if _, conditions := conditionsOf(object); meta.FindStatusCondition(conditions, v1alpha1.ConditionDrifted) != nil {
 				t.Errorf("put right and still Drifted: %s", describe(object))
@@ -158,8 +158,8 @@ func TestDriftReported(t *testing.T) {
 		s.broker.Must(t, "DELETE", queuePath(s.virtualHost, "replaced"), nil, nil)
 		s.declareQueue("replaced", v1alpha1.QueueTypeClassic, map[string]any{"x-message-ttl": 60000})
 		s.settled(replaced)
-		s.shows(time.Second, wanted)
-		within(t, reaction, "the metric to forget them", func(context.Context) (bool, string) {
+		s.shows(wanted)
+		within(t, "the metric to forget them", func(context.Context) (bool, string) {
 			n, found := metric(t, s.controller, "warrener_drift_reported")
 			return n == 0 && found == 1, fmt.Sprint(n)
 		})
@@ -174,20 +174,20 @@ func TestTopicDrift(t *testing.T) {
 	orders, seen := s.topic("orders", 3, config), s.topic("seen", 1, config)
 	seen.Spec.DriftPolicy = v1alpha1.DriftReport
 	s.create(orders, seen)
-	s.ready(15*time.Second, orders, seen)
+	s.ready(orders, seen)
 	before := s.describe(orders)
 
 	s.alter(orders, map[string]string{"retention.ms": "1000", "cleanup.policy": "", "max.message.bytes": "5000"})
 	put := func(before []string) {
 		t.Helper()
-		within(t, reaction, "the topic to be put right", func(context.Context) (bool, string) {
+		within(t, "the topic to be put right", func(context.Context) (bool, string) {
 			diff := cmp.Diff(before, s.describe(orders))
 			return diff == "", diff
 		})
 	}
 	// A key that was never declared is nobody's business.
 	put([]string{before[0], "cleanup.policy=delete", before[2], "max.message.bytes=5000", "retention.ms=604800000"})
-	says(t, s.arrives(5*time.Second, 1, corrected)[0], "topic "+orders.BrokerName())
+	says(t, s.arrives(1, corrected)[0], "topic "+orders.BrokerName())
 
 	s.alter(seen, map[string]string{"retention.ms": "1000"})
 	says(t, s.drifted(seen), "config.retention.ms: 1000 on the broker, 604800000 declared")
@@ -195,18 +195,18 @@ func TestTopicDrift(t *testing.T) {
 	if got := s.configs(seen)["retention.ms"]; got != "1000" {
 		t.Errorf("reported drift was changed: retention.ms=%s", got)
 	}
-	s.ready(time.Second, seen)
+	s.ready(seen)
 	s.alter(seen, map[string]string{"retention.ms": "604800000"})
 	s.settled(seen)
 
 	answers, err := s.admin.DeleteTopics(t.Context(), orders.BrokerName())
 	must(t, err)
 	must(t, answers.Error())
-	within(t, reaction, "the topic to be back", func(context.Context) (bool, string) {
+	within(t, "the topic to be back", func(context.Context) (bool, string) {
 		now := strings.Join(s.describe(orders), " ")
 		return strings.Contains(now, "3 partitions") && strings.Contains(now, "retention.ms=604800000"), now
 	})
-	within(t, 5*time.Second, "the second correction", func(context.Context) (bool, string) {
+	within(t, "the second correction", func(context.Context) (bool, string) {
 		found := s.eventsWith(corrected)
 		return len(found) == 1 && strings.HasSuffix(found[0], " x2"), fmt.Sprintf("%q", found)
 	})
@@ -217,7 +217,7 @@ func TestTopicDrift(t *testing.T) {
 func (s *stage) drifted(object client.Object) string {
 	s.t.Helper()
 	var message string
-	within(s.t, reaction, object.GetName()+" to be reported as drifted", func(context.Context) (bool, string) {
+	within(s.t, object.GetName()+" to be reported as drifted", func(context.Context) (bool, string) {
 		s.get(object)
 		_, conditions := conditionsOf(object)
 		if !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionReady) {
@@ -236,7 +236,7 @@ func (s *stage) drifted(object client.Object) string {
 // settled waits until an object is not Drifted any more.
 func (s *stage) settled(object client.Object) {
 	s.t.Helper()
-	within(s.t, reaction, object.GetName()+" to be as declared again", func(context.Context) (bool, string) {
+	within(s.t, object.GetName()+" to be as declared again", func(context.Context) (bool, string) {
 		s.get(object)
 		_, conditions := conditionsOf(object)
 		return meta.FindStatusCondition(conditions, v1alpha1.ConditionDrifted) == nil, describe(object)

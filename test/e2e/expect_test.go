@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -64,18 +63,18 @@ func sound(object client.Object) string {
 }
 
 // ready waits until the latest generation of every object is Ready.
-func (s *stage) ready(limit time.Duration, objects ...client.Object) {
+func (s *stage) ready(objects ...client.Object) {
 	s.t.Helper()
 	for _, object := range objects {
-		s.reaches(limit, object, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
+		s.reaches(object, metav1.ConditionTrue, v1alpha1.ReasonSucceeded)
 	}
 }
 
 // stalled waits until the latest generation of an object is Stalled for a
 // reason, and returns the message.
-func (s *stage) stalled(limit time.Duration, object client.Object, reason string) string {
+func (s *stage) stalled(object client.Object, reason string) string {
 	s.t.Helper()
-	message := s.reaches(limit, object, metav1.ConditionFalse, reason)
+	message := s.reaches(object, metav1.ConditionFalse, reason)
 	if _, conditions := conditionsOf(object); !meta.IsStatusConditionTrue(conditions, v1alpha1.ConditionStalled) {
 		s.t.Fatalf("not Stalled: %s", describe(object))
 	}
@@ -84,10 +83,10 @@ func (s *stage) stalled(limit time.Duration, object client.Object, reason string
 
 // reaches waits for a value of Ready at the latest generation, and returns its
 // message.
-func (s *stage) reaches(limit time.Duration, object client.Object, status metav1.ConditionStatus, reason string) string {
+func (s *stage) reaches(object client.Object, status metav1.ConditionStatus, reason string) string {
 	s.t.Helper()
 	var message string
-	within(s.t, limit, fmt.Sprintf("%s to be Ready=%s %s", object.GetName(), status, reason), func(ctx context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("%s to be Ready=%s %s", object.GetName(), status, reason), func(ctx context.Context) (bool, string) {
 		if err := s.client.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return false, err.Error()
 		}

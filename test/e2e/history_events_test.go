@@ -18,10 +18,6 @@ import (
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 )
 
-// soon is enough for anything that happens by itself, on a busy machine with a
-// controller that others kill now and then.
-const soon = 90 * time.Second
-
 // declaration is a custom resource as it was last applied.
 type declaration struct {
 	object v1alpha1.Object
@@ -188,7 +184,7 @@ func (h *history) begin(e event) {
 		h.remove(h.connection)
 	case "away":
 		h.lead()
-		says(h.t, h.stalled(soon, h.connection, v1alpha1.ReasonClusterChanged), v1alpha1.AnnotationAcceptCluster)
+		says(h.t, h.stalled(h.connection, v1alpha1.ReasonClusterChanged), v1alpha1.AnnotationAcceptCluster)
 	}
 	h.open, h.left = e, e.Span
 }
@@ -204,24 +200,24 @@ func (h *history) end() {
 	case "away":
 		if h.open.Variant%3 > 0 {
 			h.lead()
-			h.ready(soon, h.connection)
+			h.ready(h.connection)
 			return
 		}
 		// What is under way to the old cluster ends; a status in the same lane
 		// tells that it has.
 		probe := h.world.probe()
 		h.create(probe)
-		h.reaches(soon, probe, metav1.ConditionFalse, v1alpha1.ReasonClusterChanged)
+		h.reaches(probe, metav1.ConditionFalse, v1alpha1.ReasonClusterChanged)
 		h.remove(probe)
 		h.world.moved()
-		message := h.stalled(soon, h.connection, v1alpha1.ReasonClusterChanged)
+		message := h.stalled(h.connection, v1alpha1.ReasonClusterChanged)
 		_, rest, _ := strings.Cut(message, v1alpha1.AnnotationAcceptCluster+": ")
 		id, _, _ := strings.Cut(rest, " ")
 		h.note("cluster %s is accepted", id)
 		edit(h.stage, client.Object(h.connection), func(c client.Object) {
 			c.SetAnnotations(map[string]string{v1alpha1.AnnotationAcceptCluster: id})
 		})
-		h.ready(soon, h.connection)
+		h.ready(h.connection)
 	}
 }
 
@@ -253,7 +249,7 @@ func (h *history) plug() {
 	h.connection = connection
 	h.note("the connection is made")
 	h.create(connection)
-	h.ready(soon, connection)
+	h.ready(connection)
 }
 
 // kill kills the controller, unless another history has just done so.
@@ -305,7 +301,7 @@ func (h *history) stamp(object client.Object, stamp string) {
 
 func (h *history) answers(object client.Object, stamp string) {
 	h.t.Helper()
-	within(h.t, soon, object.GetName()+" to answer reconcile-at", func(context.Context) (bool, string) {
+	within(h.t, object.GetName()+" to answer reconcile-at", func(context.Context) (bool, string) {
 		h.get(object)
 		if broken := sound(object); broken != "" {
 			h.t.Fatalf("%s: %s", broken, describe(object))

@@ -78,7 +78,7 @@ func newKafkaWorld(h *history, one, three *harness.Kafka) world {
 		must(h.t, answer.Err)
 	}
 	for _, cluster := range []*harness.Kafka{one, three} {
-		within(h.t, soon, "the foreign topic to be there", func(context.Context) (bool, string) {
+		within(h.t, "the foreign topic to be there", func(context.Context) (bool, string) {
 			w.foreign = w.look(one)
 			now := w.look(cluster)
 			return len(now) == 1 && len(w.foreign) == 1, fmt.Sprint(now)
@@ -204,7 +204,7 @@ func (w *kafkaWorld) departed(slot int, object v1alpha1.Object) {
 // the reading begin again.
 func (w *kafkaWorld) look(cluster *harness.Kafka) (out map[string]topicState) {
 	w.h.t.Helper()
-	within(w.h.t, soon, "the topics to be readable", func(ctx context.Context) (bool, string) {
+	within(w.h.t, "the topics to be readable", func(ctx context.Context) (bool, string) {
 		var err error
 		out, err = w.read(ctx, w.admins[cluster])
 		return err == nil, fmt.Sprint(err)

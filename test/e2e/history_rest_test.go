@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // calm ends what is under way, makes the declarations such as can be, and waits
@@ -37,7 +38,7 @@ func (h *history) calm() (rounds int) {
 			}
 		}
 	}
-	deadline := time.Now().Add(soon)
+	deadline := time.Now().Add(harness.Patience)
 	for {
 		rounds++
 		h.barrier()
@@ -90,7 +91,7 @@ func (h *history) idles() {
 	h.t.Helper()
 	// Whether dead letters wait is asked before a sweep and told after it, some
 	// seconds later on a busy machine: once everybody has been told, that is it.
-	for known, deadline := map[string]string(nil), time.Now().Add(soon); ; {
+	for known, deadline := map[string]string(nil), time.Now().Add(harness.Patience); ; {
 		h.sweep()
 		now := h.objectVersions()
 		if maps.Equal(known, now) {

@@ -31,7 +31,7 @@ func TestTwoNamespacesOneBroker(t *testing.T) {
 	for _, side := range []*stage{s, &guest} {
 		secret, connection := side.rabbit("shop", broker, virtualHost, recorder.URL)
 		side.create(secret, connection)
-		side.ready(cure, connection)
+		side.ready(connection)
 	}
 	declare := func(in *stage) *v1alpha1.Queue {
 		q := queue("work", "shop", v1alpha1.QueueTypeClassic)
@@ -42,30 +42,30 @@ func TestTwoNamespacesOneBroker(t *testing.T) {
 	mine, theirs, dead := declare(s), declare(&guest), queue("work.dead", "shop", v1alpha1.QueueTypeClassic)
 	dead.Namespace = guest.namespace
 	s.create(mine)
-	s.ready(cure, mine)
+	s.ready(mine)
 	publish(t, amqpChannel(t, broker, virtualHost), "", "work", "one", "two", "three")
 	before, start := listing(t, broker, virtualHost), time.Now()
 	owner := "Queue " + s.namespace + "/work"
 
 	guest.create(theirs, dead)
-	says(t, guest.stalled(cure, theirs, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work", owner)
+	says(t, guest.stalled(theirs, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work", owner)
 	// Not even an explicit resource takes what another namespace's queue implies.
-	says(t, guest.stalled(cure, dead, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work.dead", owner)
+	says(t, guest.stalled(dead, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work.dead", owner)
 	time.Sleep(2 * interval)
-	s.ready(time.Second, mine)
+	s.ready(mine)
 	guest.remove(dead)
 
 	// It is not taken over because its owner is gone, either.
 	s.remove(mine)
-	says(t, guest.stalled(cure, theirs, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work")
+	says(t, guest.stalled(theirs, v1alpha1.ReasonConflict), "queue "+virtualHost+"/work")
 	time.Sleep(2 * interval)
 	mine = declare(s)
 	mine.Annotations = map[string]string{v1alpha1.AnnotationHandOverTo: guest.namespace + "/work"}
 	s.create(mine)
-	s.ready(cure, mine)
-	guest.stalled(cure, theirs, v1alpha1.ReasonConflict)
+	s.ready(mine)
+	guest.stalled(theirs, v1alpha1.ReasonConflict)
 	s.remove(mine)
-	guest.ready(cure, theirs)
+	guest.ready(theirs)
 	if got := ready(t, amqpChannel(t, broker, virtualHost), "work"); got != 3 {
 		t.Errorf("the queue held 3 messages and holds %d", got)
 	}
@@ -95,7 +95,7 @@ func TestRetain(t *testing.T) {
 		work.Spec.DeletionPolicy, wired.Spec.DeletionPolicy = v1alpha1.Retain, v1alpha1.Retain
 		all := []client.Object{host, orders, audit, work, wired}
 		s.create(all...)
-		s.ready(30*time.Second, all...)
+		s.ready(all...)
 		before, start := s.listing(), time.Now()
 
 		s.remove(all...)
@@ -127,23 +127,23 @@ func TestInhabitedVirtualHostStays(t *testing.T) {
 	work := queue("work", "shop", v1alpha1.QueueTypeClassic)
 	work.Spec.VirtualHost = side
 	s.create(host, work)
-	s.ready(cure, host, work)
+	s.ready(host, work)
 	publish(t, amqpChannel(t, s.broker, side), "", "work", "precious")
 
 	s.remove(host)
-	within(t, cure, "the virtual host to be left behind", s.leavesBehind("vhost "+side))
+	within(t, "the virtual host to be left behind", s.leavesBehind("vhost "+side))
 	s.get(s.connection)
 	says(t, fmt.Sprint(s.connection.Status.LeftBehind), "queue "+side+"/work is declared in it")
 	s.idle(1)
 	if got := ready(t, amqpChannel(t, s.broker, side), "work"); got != 1 {
 		t.Errorf("the queue held 1 message and holds %d", got)
 	}
-	s.ready(time.Second, work)
+	s.ready(work)
 
 	edit(s.stage, work, func(q *v1alpha1.Queue) { q.Spec.DeletionPolicy = v1alpha1.DeleteAlways })
-	s.ready(cure, work)
+	s.ready(work)
 	s.remove(work)
-	within(t, cure, "the virtual host to go with the last of its objects", s.absent(s.broker, "/api/vhosts/"+side))
+	within(t, "the virtual host to go with the last of its objects", s.absent(s.broker, "/api/vhosts/"+side))
 }
 
 // leavesBehind holds when the connection lists these objects as left behind, and

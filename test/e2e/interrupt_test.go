@@ -44,7 +44,7 @@ func (s *stuck) waits(t *testing.T) {
 	t.Helper()
 	select {
 	case <-s.reached:
-	case <-time.After(patience):
+	case <-time.After(harness.Patience):
 		t.Fatal("no request came to be stuck")
 	}
 }

@@ -34,7 +34,7 @@ func newKafkaSceneOn(t *testing.T, broker *harness.Kafka) *kafkaScene {
 	s.controller.Start(t)
 	s.connection = s.kafka("events", broker.Bootstrap...)
 	s.create(s.connection)
-	s.ready(patience, s.connection)
+	s.ready(s.connection)
 	return s
 }
 

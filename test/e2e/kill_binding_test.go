@@ -37,7 +37,7 @@ func TestKilledInTheMiddleOfABinding(t *testing.T) {
 			bindings = append(bindings, binding(fmt.Sprintf("b%d", i), "shop", "events", "work", keysOf(i, 0)...))
 		}
 		s.create(bindings...)
-		s.ready(20*time.Second, bindings...)
+		s.ready(bindings...)
 		for round := 1; round <= rounds; round++ {
 			start := time.Now()
 			for i, object := range bindings {
@@ -46,8 +46,8 @@ func TestKilledInTheMiddleOfABinding(t *testing.T) {
 			s.killAfter(start, rand.IntN(2*resources*keys)) // new ones are made, then old ones deleted
 			killed := time.Since(start)
 			s.controller.Start(t)
-			s.ready(time.Minute, bindings...)
-			within(t, 30*time.Second, "the books to be closed", func(context.Context) (bool, string) {
+			s.ready(bindings...)
+			within(t, "the books to be closed", func(context.Context) (bool, string) {
 				booked := len(s.inventory())
 				return booked == resources*keys+2, fmt.Sprintf("%d entries", booked)
 			})

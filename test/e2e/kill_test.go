@@ -46,9 +46,9 @@ func TestKilled(t *testing.T) {
 			m.killAfter(start, random.IntN(250)) // about as many as there are to do
 		}
 		s.controller.Start(t)
-		s.shows(2*time.Minute, m.listing())
-		s.ready(30*time.Second, m.objects()...)
-		within(t, 10*time.Second, "the books to be closed", func(context.Context) (bool, string) {
+		s.shows(m.listing())
+		s.ready(m.objects()...)
+		within(t, "the books to be closed", func(context.Context) (bool, string) {
 			s.get(s.connection)
 			status := s.connection.Status
 			return status.PendingDeletions == 0 && status.LeftBehindCount == 0 && int(status.Owned) == len(m.listing()),

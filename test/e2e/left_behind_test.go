@@ -31,7 +31,7 @@ func TestLeftBehind(t *testing.T) {
 	empty := queue("empty", "shop", v1alpha1.QueueTypeClassic)
 	first := work()
 	s.create(first, empty)
-	s.ready(cure, first, empty)
+	s.ready(first, empty)
 	if none := s.warrener("status", "--left-behind", "--exit-code"); none.Code != cli.ExitDone || none.Out != "" || !strings.Contains(none.Err, "Nothing was left behind") {
 		t.Errorf("nothing was left behind yet: %+v", none)
 	}
@@ -42,7 +42,7 @@ func TestLeftBehind(t *testing.T) {
 	leave := func(q *v1alpha1.Queue) {
 		t.Helper()
 		s.remove(q)
-		within(t, reaction, "the queue to be left behind", func(context.Context) (bool, string) {
+		within(t, "the queue to be left behind", func(context.Context) (bool, string) {
 			s.get(s.connection)
 			return s.connection.Status.LeftBehindCount == 4, describe(s.connection)
 		})
@@ -71,9 +71,9 @@ func TestLeftBehind(t *testing.T) {
 
 	again := work()
 	s.create(again)
-	s.ready(cure, again)
+	s.ready(again)
 	s.same("taking a queue back", before)
-	within(t, reaction, "nothing to be left behind", func(context.Context) (bool, string) {
+	within(t, "nothing to be left behind", func(context.Context) (bool, string) {
 		answer := s.warrener("status", "--left-behind", "--exit-code")
 		return answer.Code == cli.ExitDone, answer.Out
 	})
@@ -96,7 +96,7 @@ func TestLeftBehind(t *testing.T) {
 	if entries := s.inventory(); len(entries) != 1 || !strings.HasSuffix(entries[0], " empty") {
 		t.Errorf("the inventory has %q", entries)
 	}
-	s.arrives(cure, 1, "Normal Forgotten RabbitMQConnection/shop")
+	s.arrives(1, "Normal Forgotten RabbitMQConnection/shop")
 	s.idle(2)
 	s.same("forgetting a queue", before)
 	if n := ready(t, channel, "work"); n != 1 {
@@ -106,7 +106,7 @@ func TestLeftBehind(t *testing.T) {
 	// A request is carried out once: it is no standing order.
 	third := work()
 	s.create(third)
-	s.ready(cure, third)
+	s.ready(third)
 	leave(third)
 	s.idle(1)
 	if entries := s.inventory(); len(entries) != 5 {

@@ -33,7 +33,7 @@ func TestDeadLetters(t *testing.T) {
 			brief.Spec.MessageTTL = &metav1.Duration{Duration: 50 * time.Millisecond}
 			brief.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 			s.create(work, brief)
-			s.ready(15*time.Second, orders, work, brief)
+			s.ready(orders, work, brief)
 
 			key := string(kind) + ".us.created"
 			publish(t, channel, "orders", key, "rejected", "accepted")
@@ -140,7 +140,7 @@ func publish(t testing.TB, channel *amqp.Channel, exchange, key string, bodies .
 func receive(t testing.TB, channel *amqp.Channel, queue string) amqp.Delivery {
 	t.Helper()
 	var taken amqp.Delivery
-	within(t, 10*time.Second, "a message in "+queue, func(context.Context) (bool, string) {
+	within(t, "a message in "+queue, func(context.Context) (bool, string) {
 		delivery, ok, err := channel.Get(queue, false)
 		must(t, err)
 		taken = delivery
@@ -171,7 +171,7 @@ func firstOf(t testing.TB, channel *amqp.Channel, stream string) string {
 	case delivery := <-deliveries:
 		must(t, delivery.Ack(false))
 		return string(delivery.Body)
-	case <-time.After(10 * time.Second):
+	case <-time.After(harness.Patience):
 		t.Fatalf("%s delivers nothing", stream)
 	}
 	return ""

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/warrener-dev/warrener/test/harness"
 )
@@ -15,7 +14,7 @@ import (
 // scrape reads the metrics of a controller as text.
 func scrape(t testing.TB, c *harness.Controller) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Metrics, nil)
 	if err != nil {

@@ -36,7 +36,7 @@ func TestMigrateByEdit(t *testing.T) {
 		q.Spec.Bindings = []v1alpha1.BindingSource{{Source: "events", RoutingKeys: []string{"order.*", "order.created"}}}
 		other := binding("vip", "shop", "vip", "orders")
 		s.create(exchange("events", "shop", "topic"), exchange("vip", "shop", "fanout"), q, other)
-		s.ready(20*time.Second, q, other)
+		s.ready(q, other)
 		before := s.listing()
 
 		f := newTraffic(t, s.broker, s.virtualHost, "orders")
@@ -51,7 +51,7 @@ func TestMigrateByEdit(t *testing.T) {
 			for range 3 {
 				s.killInMigration(q, 1+random.IntN(12))
 			}
-			s.ready(4*time.Minute, q, other)
+			s.ready(q, other)
 			told := seen()
 			t.Logf("round %d: to %s in %s: %q", round+1, to, time.Since(start).Round(time.Second), told)
 			if len(told) == 0 {
@@ -83,7 +83,7 @@ func TestMigrateByEdit(t *testing.T) {
 			}
 		}
 		slices.Sort(wanted)
-		s.shows(20*time.Second, wanted)
+		s.shows(wanted)
 		s.idle(2) // and nothing is on the books that would go on
 	})
 }
@@ -93,7 +93,7 @@ func TestMigrateByEdit(t *testing.T) {
 func (s *scene) killInMigration(q *v1alpha1.Queue, writes int) {
 	s.t.Helper()
 	start := time.Now()
-	within(s.t, 2*time.Minute, fmt.Sprintf("%d writes, or the end", writes), func(ctx context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("%d writes, or the end", writes), func(ctx context.Context) (bool, string) {
 		var latest v1alpha1.Queue
 		if err := s.client.Get(ctx, client.ObjectKeyFromObject(q), &latest); err != nil {
 			return false, err.Error()

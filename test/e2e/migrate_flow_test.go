@@ -112,7 +112,7 @@ func TestMigrateTakenBack(t *testing.T) {
 		send(t, channel, plain("orders", "order.1", "1"))
 		b, err := rabbitmq.New(rabbitmq.Options{Endpoint: broker.ManagementURL, Username: broker.User, Password: broker.Password})
 		must(t, err)
-		within(t, time.Minute, "messages are led around the queue", func(ctx context.Context) (bool, string) {
+		within(t, "messages are led around the queue", func(ctx context.Context) (bool, string) {
 			progress, err := b.Advance(ctx, topology.Operation{Kind: topology.OperationMigrate, Want: want, Live: live})
 			return err == nil && progress.Step == "Draining", fmt.Sprintf("%+v, %v", progress, err)
 		})

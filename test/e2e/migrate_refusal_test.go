@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -49,7 +48,7 @@ func TestMigrateRefusals(t *testing.T) {
 				before: func(t *testing.T) {
 					_, err := amqpChannel(t, broker, vh).Consume("q4", "only-me", false, true, false, false, nil)
 					must(t, err)
-					within(t, 20*time.Second, "the broker lists its consumer", func(context.Context) (bool, string) {
+					within(t, "the broker lists its consumer", func(context.Context) (bool, string) {
 						_, listed := broker.Do(t, http.MethodGet, "/api/consumers/"+vh, nil)
 						return strings.Contains(string(listed), "only-me"), string(listed)
 					})

@@ -69,7 +69,7 @@ func leaveEntry(t *testing.T, broker *harness.RabbitMQ, virtualHost, shovel stri
 	t.Helper()
 	broker.Evaluate(t, fmt.Sprintf(`rabbit_shovel_status:report({<<%q>>, <<%q>>}, dynamic, {running, [{src_uri, <<"amqp://">>}, {dest_uri, <<"amqp://">>}]}).`,
 		virtualHost, shovel))
-	within(t, time.Minute, "it is listed", func(context.Context) (bool, string) {
+	within(t, "it is listed", func(context.Context) (bool, string) {
 		_, listed := shovels(t, broker, virtualHost)
 		return listed == 1, fmt.Sprintf("%d listed", listed)
 	})
@@ -82,7 +82,7 @@ func leaveWorker(t *testing.T, broker *harness.RabbitMQ, virtualHost, shovel str
 	broker.Must(t, http.MethodPut, "/api/parameters/shovel/"+url.PathEscape(virtualHost)+"/"+url.PathEscape(shovel), map[string]any{"value": map[string]any{
 		"src-uri": uri, "src-queue": "elsewhere", "dest-uri": uri, "dest-exchange": "amq.fanout",
 	}}, nil)
-	within(t, time.Minute, "the shovel runs", func(context.Context) (bool, string) {
+	within(t, "the shovel runs", func(context.Context) (bool, string) {
 		var statuses []struct {
 			State string `json:"state"`
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -51,7 +50,7 @@ func TestAwkwardNames(t *testing.T) {
 			objects = append(objects, e, h, q, b)
 		}
 		s.create(objects[1:]...)
-		s.ready(30*time.Second, objects...)
+		s.ready(objects...)
 		for _, name := range names {
 			for _, path := range []string{queuePath(hostName, name), exchangePath(hostName, name), queuePath(hostName, name+".dead")} {
 				if !find(t, s.broker, path, nil) {
@@ -60,20 +59,20 @@ func TestAwkwardNames(t *testing.T) {
 			}
 		}
 		s.idle(2)
-		s.ready(time.Second, objects...)
+		s.ready(objects...)
 
 		// One of the keys goes, and nothing else does.
 		before := listing(t, s.broker, hostName)
 		first := objects[3].(*v1alpha1.Queue)
 		edit(s.stage, first, func(q *v1alpha1.Queue) { q.Spec.Bindings[0].RoutingKeys = names[:len(names)-1] })
-		s.ready(10*time.Second, first)
-		within(t, 10*time.Second, "one binding to go", func(context.Context) (bool, string) {
+		s.ready(first)
+		within(t, "one binding to go", func(context.Context) (bool, string) {
 			now := listing(t, s.broker, hostName)
 			return len(now) == len(before)-1, fmt.Sprintf("%d of %d objects", len(now), len(before))
 		})
 
 		s.remove(objects...)
-		within(t, 20*time.Second, "the virtual host to be gone", func(context.Context) (bool, string) {
+		within(t, "the virtual host to be gone", func(context.Context) (bool, string) {
 			if !find(t, s.broker, "/api/vhosts/"+url.PathEscape(hostName), nil) {
 				return true, ""
 			}

@@ -50,13 +50,13 @@ func TestNamespaceDeleted(t *testing.T) {
 				queue("quorum", "shop", v1alpha1.QueueTypeQuorum),
 				topic(prefix+"unused", "events", 1), topic(prefix+"used", "events", 1))
 			s.create(objects...)
-			s.ready(30*time.Second, objects[1:]...)
+			s.ready(objects[1:]...)
 			publish(t, amqpChannel(t, broker, virtualHost), "", "q03", "precious")
 			produce(t, kafka, prefix+"used")
 
 			namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: s.namespace}}
 			s.remove(namespace)
-			within(t, 15*time.Second, "the namespace to be gone", func(ctx context.Context) (bool, string) {
+			within(t, "the namespace to be gone", func(ctx context.Context) (bool, string) {
 				err := s.client.Get(ctx, types.NamespacedName{Name: s.namespace}, namespace)
 				return apierrors.IsNotFound(err), fmt.Sprintf("%v %v", namespace.Status.Phase, namespace.Status.Conditions)
 			})
@@ -64,7 +64,7 @@ func TestNamespaceDeleted(t *testing.T) {
 			// A quorum queue's counts lag: it takes two of the broker's
 			// statistics intervals to know that it is empty.
 			precious := []string{"q03", "q03.dead"}
-			within(t, 30*time.Second, "only the queue with a message to be left", func(context.Context) (bool, string) {
+			within(t, "only the queue with a message to be left", func(context.Context) (bool, string) {
 				names := queueNames(t, broker, virtualHost)
 				return strings.Join(names, " ") == strings.Join(precious, " "), fmt.Sprint(names)
 			})
@@ -97,7 +97,7 @@ func TestNamespaceDeleted(t *testing.T) {
 // events beside it, and the metrics.
 func (s *stage) reportedLeft(t *testing.T, kept []topology.ID) {
 	t.Helper()
-	within(t, 10*time.Second, "the inventory to hold what stays and nothing more", func(context.Context) (bool, string) {
+	within(t, "the inventory to hold what stays and nothing more", func(context.Context) (bool, string) {
 		entries := s.entries(t)
 		for _, id := range kept {
 			if entries[id.String()].LeftBehind == "" {
@@ -112,7 +112,7 @@ func (s *stage) reportedLeft(t *testing.T, kept []topology.ID) {
 		return true, ""
 	})
 	var told []string
-	within(t, 10*time.Second, "an event about each object left behind", func(context.Context) (bool, string) {
+	within(t, "an event about each object left behind", func(context.Context) (bool, string) {
 		told = s.eventsIn(s.home)
 		text := strings.Join(told, "\n")
 		for _, id := range kept {
@@ -169,7 +169,7 @@ func TestWatchNamespaces(t *testing.T) {
 	s.create(secret, connection, here, there, also, goes)
 
 	s.controller.Start(t)
-	s.ready(cure, connection, here, goes)
+	s.ready(connection, here, goes)
 	time.Sleep(2 * interval)
 	s.unseen(t, there)
 	if find(t, broker, exchangePath(virtualHost, "there"), nil) {
@@ -178,14 +178,14 @@ func TestWatchNamespaces(t *testing.T) {
 
 	s.controller.Stop()
 	both.Start(t)
-	s.ready(cure, connection, here, there, also)
+	s.ready(connection, here, there, also)
 	both.Stop()
 
 	// While nobody looks, one resource goes where the next controller looks and
 	// one where it does not: only the first one's object may go.
 	s.remove(goes, also)
 	s.controller.Start(t)
-	within(t, cure, "what is not wanted any more to go", s.absent(broker, exchangePath(virtualHost, "goes")))
+	within(t, "what is not wanted any more to go", s.absent(broker, exchangePath(virtualHost, "goes")))
 	time.Sleep(2 * interval)
 	for _, name := range []string{"here", "there", "also"} {
 		if !find(t, broker, exchangePath(virtualHost, name), nil) {
@@ -198,8 +198,8 @@ func TestWatchNamespaces(t *testing.T) {
 
 	s.controller.Stop()
 	both.Start(t) // watched again: what had waited is done
-	within(t, cure, "what was deleted unwatched to go", s.absent(broker, exchangePath(virtualHost, "also")))
-	s.ready(cure, connection, here, there)
+	within(t, "what was deleted unwatched to go", s.absent(broker, exchangePath(virtualHost, "also")))
+	s.ready(connection, here, there)
 }
 
 // elsewhere puts an exchange into another namespace than its connection's.
@@ -232,8 +232,8 @@ func TestAllowedNamespaces(t *testing.T) {
 	connection.Spec.Endpoint = recorder.URL
 	here, guest := exchange("here", "shop", "topic"), s.elsewhere(other, exchange("guest", "shop", "topic"))
 	s.create(secret, connection, here, guest)
-	s.ready(cure, connection, here)
-	message := s.reaches(cure, guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
+	s.ready(connection, here)
+	message := s.reaches(guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
 	says(t, message, other, "allowedNamespaces")
 	if find(t, broker, exchangePath(virtualHost, "guest"), nil) {
 		t.Fatal("it was made although it is not admitted")
@@ -245,11 +245,11 @@ func TestAllowedNamespaces(t *testing.T) {
 		})
 	}
 	allow(v1alpha1.NamespacesFromAll, nil)
-	s.ready(cure, connection, here, guest)
+	s.ready(connection, here, guest)
 
 	teams := &metav1.LabelSelector{MatchLabels: map[string]string{"warrener-test": "guest"}}
 	allow(v1alpha1.NamespacesFromSelector, teams)
-	s.reaches(cure, guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
+	s.reaches(guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
 	if !find(t, broker, exchangePath(virtualHost, "guest"), nil) {
 		t.Error("the exchange of an owner that is not admitted any more was deleted: messages could have been lost for an edit elsewhere")
 	}
@@ -263,7 +263,7 @@ func TestAllowedNamespaces(t *testing.T) {
 		})
 	}
 	label(teams.MatchLabels) // no edit of anything that is watched: the next sweep sees it
-	s.ready(interval+cure, guest)
+	s.ready(guest)
 
 	// A selector costs nothing while nothing changes.
 	time.Sleep(interval)
@@ -280,11 +280,11 @@ func TestAllowedNamespaces(t *testing.T) {
 	}
 
 	label(nil)
-	s.reaches(interval+cure, guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
+	s.reaches(guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
 	allow(v1alpha1.NamespacesFromSame, nil)
-	s.reaches(cure, guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
+	s.reaches(guest, metav1.ConditionFalse, v1alpha1.ReasonRefNotPermitted)
 	allow(v1alpha1.NamespacesFromAll, nil)
-	s.ready(cure, connection, here, guest)
+	s.ready(connection, here, guest)
 }
 
 // countRequests counts those whose path begins with a prefix.

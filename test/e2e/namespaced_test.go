@@ -49,11 +49,11 @@ func TestNamespacedOverlay(t *testing.T) {
 	told.Spec.Contract = &v1alpha1.Contract{ConfigMap: "told"}
 	there, foreign := s.elsewhere(second, exchange("there", "shop", "topic")), s.elsewhere(other, exchange("foreign", "shop", "topic"))
 	s.create(secret, connection, here, gone, told, there, foreign)
-	s.ready(cure, connection, here, gone, told)
+	s.ready(connection, here, gone, told)
 	s.told("told", func(data map[string]string) bool { return data["queue"] == "told" })
 	s.remove(gone)
-	within(t, cure, "what was deleted to go", s.absent(broker, exchangePath(virtualHost, "gone")))
-	within(t, cure, "an event", func(context.Context) (bool, string) {
+	within(t, "what was deleted to go", s.absent(broker, exchangePath(virtualHost, "gone")))
+	within(t, "an event", func(context.Context) (bool, string) {
 		events := s.events()
 		return len(events) > 0, strings.Join(events, "\n")
 	})
@@ -63,7 +63,7 @@ func TestNamespacedOverlay(t *testing.T) {
 	s.applyOverlay(t, second)
 	both := harness.NewController(t, s.kubeconfig, s.home, "--watch-namespaces="+s.namespace+","+second, "--leader-elect")
 	both.Start(t)
-	s.ready(cure, connection, here, told, there)
+	s.ready(connection, here, told, there)
 	s.unseen(t, foreign)
 
 	for _, c := range []*harness.Controller{s.controller, both} {

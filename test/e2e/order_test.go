@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -33,11 +32,11 @@ func TestAnyOrder(t *testing.T) {
 			log := topic(kafka.NewTopicPrefix(t)+"orders", "events", 3)
 
 			s.create(audit, work, sink, orders, log)
-			s.reaches(10*time.Second, work, "False", v1alpha1.ReasonConnectionNotFound)
+			s.reaches(work, "False", v1alpha1.ReasonConnectionNotFound)
 			s.create(events, connection)
-			s.reaches(10*time.Second, connection, "False", v1alpha1.ReasonSecretNotFound)
+			s.reaches(connection, "False", v1alpha1.ReasonSecretNotFound)
 			s.create(secret)
-			s.ready(15*time.Second, connection, events, orders, sink, work, audit, log)
+			s.ready(connection, events, orders, sink, work, audit, log)
 			if warnings := s.eventsWith(corev1.EventTypeWarning); len(warnings) > 0 {
 				t.Errorf("mere ordering gave Warnings: %q", warnings)
 			}

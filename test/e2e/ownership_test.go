@@ -44,22 +44,22 @@ func TestAdoption(t *testing.T) {
 		replaced.Spec.AdoptionPolicy = v1alpha1.AdoptAlways
 		s.create(orders, work, kind, same, never, always, replaced)
 
-		s.ready(10*time.Second, same, always)
+		s.ready(same, always)
 		refused := func(object client.Object, parts ...string) {
 			t.Helper()
-			says(t, s.stalled(10*time.Second, object, v1alpha1.ReasonAdoptionRefused), parts...)
+			says(t, s.stalled(object, v1alpha1.ReasonAdoptionRefused), parts...)
 		}
 		refused(orders, "exchange "+s.virtualHost+"/orders exists already", "type: fanout on the broker, topic declared", "adoptionPolicy: Always")
 		refused(work, "x-message-ttl: 60000 on the broker, 1000 declared", "x-max-length: 10 on the broker, (unset) declared")
 		refused(kind, "type: classic on the broker, quorum declared")
 		refused(never, "adoptionPolicy is Never")
 		// Always changes what can be changed in place, and a type cannot.
-		says(t, s.stalled(10*time.Second, replaced, v1alpha1.ReasonImmutableFieldChanged), "type: direct on the broker, topic declared")
+		says(t, s.stalled(replaced, v1alpha1.ReasonImmutableFieldChanged), "type: direct on the broker, topic declared")
 		s.same("adopting and refusing", before)
 		if writes := s.writes(time.Time{}); len(writes) > 0 {
 			t.Errorf("adopting and refusing wrote %q", writes)
 		}
-		s.arrives(5*time.Second, 2, "Normal Adopted")
+		s.arrives(2, "Normal Adopted")
 
 		// Declared as they are, or permitted, they are taken over.
 		edit(s.stage, work, func(q *v1alpha1.Queue) {
@@ -68,7 +68,7 @@ func TestAdoption(t *testing.T) {
 		})
 		edit(s.stage, orders, func(e *v1alpha1.Exchange) { e.Spec.Type = "fanout" })
 		edit(s.stage, never, func(e *v1alpha1.Exchange) { e.Spec.AdoptionPolicy = v1alpha1.AdoptIfIdentical })
-		s.ready(10*time.Second, work, orders, never)
+		s.ready(work, orders, never)
 		s.same("adopting", before)
 
 		// What was refused is nobody's: its deletion concerns the broker not.
@@ -89,7 +89,7 @@ func TestAdoptVirtualHost(t *testing.T) {
 			Spec:       v1alpha1.VirtualHostSpec{ConnectionRef: ref("shop"), Name: s.virtualHost, Description: "declared"},
 		}
 		s.create(declared)
-		says(t, s.stalled(10*time.Second, declared, v1alpha1.ReasonAdoptionRefused), `description: "by hand" on the broker, "declared" declared`)
+		says(t, s.stalled(declared, v1alpha1.ReasonAdoptionRefused), `description: "by hand" on the broker, "declared" declared`)
 		description := func() string {
 			var found struct{ Description string }
 			s.broker.Must(t, "GET", path, nil, &found)
@@ -99,7 +99,7 @@ func TestAdoptVirtualHost(t *testing.T) {
 			t.Errorf("a refused virtual host has the description %q", got)
 		}
 		edit(s.stage, declared, func(v *v1alpha1.VirtualHost) { v.Spec.AdoptionPolicy = v1alpha1.AdoptAlways })
-		s.ready(10*time.Second, declared)
+		s.ready(declared)
 		if got := description(); got != "declared" {
 			t.Errorf("an adopted virtual host has the description %q", got)
 		}
@@ -120,7 +120,7 @@ func TestSharedDeadLetters(t *testing.T) {
 			s.create(q)
 		}
 		for _, q := range all {
-			s.ready(20*time.Second, q)
+			s.ready(q)
 			if !slices.Contains(q.Status.Owns, "exchange "+s.virtualHost+"/all.dlx") {
 				t.Fatalf("%s does not own the dead-letter exchange: %q", q.Name, q.Status.Owns)
 			}
@@ -146,7 +146,7 @@ func TestSharedDeadLetters(t *testing.T) {
 				s.remove(q)
 			}
 			all = all[batch:]
-			s.shows(20*time.Second, wanted(all))
+			s.shows(wanted(all))
 		}
 		s.nothingOwned()
 	})
@@ -174,11 +174,11 @@ func TestHandOver(t *testing.T) {
 			}
 			winners, losers = append(winners, winner), append(losers, loser)
 			s.create(winner)
-			s.ready(10*time.Second, winner)
+			s.ready(winner)
 			alone := s.listing()
 			loser.Spec.Bindings = append(loser.Spec.Bindings, v1alpha1.BindingSource{Source: "orders", RoutingKeys: []string{"loser"}})
 			s.create(loser)
-			says(t, s.stalled(10*time.Second, loser, v1alpha1.ReasonConflict),
+			says(t, s.stalled(loser, v1alpha1.ReasonConflict),
 				"queue "+s.virtualHost+"/"+name+" is owned by Queue "+s.namespace+"/"+winner.Name)
 			s.same("losing", alone) // above all, nothing more leads into the winner's queue
 			edit(s.stage, loser, func(q *v1alpha1.Queue) { q.Spec.Bindings = q.Spec.Bindings[:1] })
@@ -190,7 +190,7 @@ func TestHandOver(t *testing.T) {
 		before, start := s.listing(), time.Now()
 		for i, kind := range kinds {
 			s.remove(winners[i])
-			s.ready(10*time.Second, losers[i])
+			s.ready(losers[i])
 			name := "work." + string(kind)
 			if kind == v1alpha1.QueueTypeStream {
 				if got := firstOf(t, channel, name); got != "one" {
@@ -220,33 +220,33 @@ func TestIncumbentKeeps(t *testing.T) {
 		old := queue("old", "shop", v1alpha1.QueueTypeClassic)
 		old.Spec.DeadLetter = &v1alpha1.DeadLetter{Exchange: &dlx, Queue: "old.dead", MaxLength: &twenty}
 		s.create(old)
-		s.ready(10*time.Second, old)
+		s.ready(old)
 		young := queue("young", "shop", v1alpha1.QueueTypeClassic)
 		young.Spec.DeadLetter = &v1alpha1.DeadLetter{MaxLength: &ten}
 		explicit := queue("explicit", "shop", v1alpha1.QueueTypeClassic)
 		s.create(young, explicit)
-		s.ready(10*time.Second, young, explicit)
+		s.ready(young, explicit)
 		before := s.listing()
 
 		for _, c := range []struct{ claimed, owner string }{{"young.dead", "young"}, {"explicit", "explicit"}} {
 			edit(s.stage, old, func(q *v1alpha1.Queue) { q.Spec.DeadLetter.Queue = c.claimed })
-			says(t, s.stalled(10*time.Second, old, v1alpha1.ReasonConflict),
+			says(t, s.stalled(old, v1alpha1.ReasonConflict),
 				"queue "+s.virtualHost+"/"+c.claimed+" is owned by Queue "+s.namespace+"/"+c.owner)
 			s.idle(1)
-			s.ready(10*time.Second, young, explicit)
+			s.ready(young, explicit)
 			s.same("a claim that was lost", before) // above all, nothing is bound to the incumbent's queue
 		}
 		// Taken back, it is as if nothing had been.
 		edit(s.stage, old, func(q *v1alpha1.Queue) { q.Spec.DeadLetter.Queue = "old.dead" })
-		s.ready(10*time.Second, old, young, explicit)
-		s.shows(10*time.Second, before)
+		s.ready(old, young, explicit)
+		s.shows(before)
 	})
 }
 
 // nothingOwned waits until the inventory is empty.
 func (s *stage) nothingOwned() {
 	s.t.Helper()
-	within(s.t, 5*time.Second, "the inventory to be empty", func(context.Context) (bool, string) {
+	within(s.t, "the inventory to be empty", func(context.Context) (bool, string) {
 		left := s.inventory()
 		return len(left) == 0, fmt.Sprintf("%q", left)
 	})

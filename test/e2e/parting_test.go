@@ -73,7 +73,7 @@ func TestDeletionsPend(t *testing.T) {
 			stays, goes := exchange("stays", "shop", "topic"), queue("goes", "shop", v1alpha1.QueueTypeClassic)
 			goes.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 			s.create(secret, connection, stays, goes)
-			s.ready(cure, connection, stays, goes)
+			s.ready(connection, stays, goes)
 			s.unhindered()
 
 			if c.restart {
@@ -81,7 +81,7 @@ func TestDeletionsPend(t *testing.T) {
 			}
 			c.away(s, proxy)
 			if c.known != "" {
-				s.reaches(cure, s.connection, metav1.ConditionFalse, c.known)
+				s.reaches(s.connection, metav1.ConditionFalse, c.known)
 			}
 			s.remove(goes)
 			if err := s.client.Get(t.Context(), client.ObjectKeyFromObject(goes), goes); !apierrors.IsNotFound(err) {
@@ -97,8 +97,8 @@ func TestDeletionsPend(t *testing.T) {
 				}
 			}
 			c.back(s, proxy)
-			within(t, cure+2*comeback, "the queue to go: "+c.reason, s.absent(broker, queuePath(s.virtualHost, "goes")))
-			within(t, cure, "what belongs to it to go", s.absent(broker, exchangePath(s.virtualHost, "goes.dlx")))
+			within(t, "the queue to go: "+c.reason, s.absent(broker, queuePath(s.virtualHost, "goes")))
+			within(t, "what belongs to it to go", s.absent(broker, exchangePath(s.virtualHost, "goes.dlx")))
 			if !find(t, broker, exchangePath(s.virtualHost, "stays"), nil) {
 				t.Error("what is declared is gone")
 			}

@@ -28,7 +28,7 @@ func TestPlanOverAppliedManifests(t *testing.T) {
 			work.SetNamespace(s.namespace)
 			work.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 			s.kubectl(append(how.apply, "-f", manifests(t, work))...)
-			s.ready(patience, work)
+			s.ready(work)
 			s.kubectl("patch", "queues.topology.warrener.dev", work.Name, "--type", "merge", "-p", `{"spec":{"suspend":true}}`, "--field-manager", "oncall")
 
 			plan := func() (harness.Answer, []string) {

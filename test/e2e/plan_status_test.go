@@ -89,7 +89,7 @@ func TestPlanEqualsStatusPlan(t *testing.T) {
 			object.SetNamespace(s.namespace)
 		}
 		s.kubectl("apply", "-f", manifests(t, events, orders))
-		s.ready(patience, events, orders)
+		s.ready(events, orders)
 
 		orders.Spec.Bindings[0].RoutingKeys = []string{"kept", "new"}
 		orders.Spec.DeadLetter, orders.Spec.MaxLength = nil, pointer(int64(5))
@@ -124,7 +124,7 @@ func TestPlanEqualsStatusPlanOfTopics(t *testing.T) {
 	orders.Spec.PartitionGrowth, orders.Spec.Approval = v1alpha1.PartitionGrowthAlways, v1alpha1.ApprovalRequired
 	orders.SetNamespace(s.namespace)
 	s.kubectl("apply", "-f", manifests(t, orders))
-	s.ready(patience, orders)
+	s.ready(orders)
 	s.produce(orders, 3)
 	orders.Spec.Partitions, orders.Spec.Config["retention.ms"] = pointer(int32(3)), "172800000"
 	edited := manifests(t, orders)
@@ -133,7 +133,7 @@ func TestPlanEqualsStatusPlanOfTopics(t *testing.T) {
 	s.agree(foretold, orders, 1)
 	s.approves(orders, foretold.Hash)
 	s.isDone(orders)
-	within(t, patience, "the topic to have grown", func(context.Context) (bool, string) {
+	within(t, "the topic to have grown", func(context.Context) (bool, string) {
 		found := s.describe(orders)
 		return len(found) == 3 && found[0] == "3 partitions", fmt.Sprint(found)
 	})

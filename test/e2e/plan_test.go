@@ -165,7 +165,7 @@ func TestPlanOverCluster(t *testing.T) {
 	orders, work, idle := exchange("orders", "shop", "topic"), queue("work", "shop", v1alpha1.QueueTypeQuorum), queue("idle", "shop", v1alpha1.QueueTypeClassic)
 	work.Spec.Bindings = []v1alpha1.BindingSource{{Source: "orders", RoutingKeys: []string{"order.eu.*", "order.us.*"}}}
 	s.create(orders, work, idle)
-	s.ready(cure, orders, work, idle)
+	s.ready(orders, work, idle)
 	before := s.listing()
 	plan := func(file string, args ...string) harness.Answer {
 		return s.warrener(append([]string{"plan", "-f", file, "--controller-namespace", s.home}, args...)...)

@@ -67,13 +67,13 @@ func (s *kafkaScene) throttles(t *v1alpha1.Topic) map[string]string {
 
 // throttled waits for the throttle of a topic to be there in full, or to be
 // gone without a trace.
-func (s *kafkaScene) throttled(limit time.Duration, t *v1alpha1.Topic, wanted bool) {
+func (s *kafkaScene) throttled(t *v1alpha1.Topic, wanted bool) {
 	s.t.Helper()
 	full := 0
 	if wanted {
 		full = 2*3 + 2
 	}
-	within(s.t, limit, fmt.Sprintf("a throttle: %t", wanted), func(context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("a throttle: %t", wanted), func(context.Context) (bool, string) {
 		found := s.throttles(t)
 		return len(found) == full, fmt.Sprint(found)
 	})
@@ -120,13 +120,13 @@ func TestReplicasFollow(t *testing.T) {
 	orders.Spec.Assignments = assigned(leaders...)
 	orders.Spec.Retry = &v1alpha1.TopicRetry{}
 	s.create(orders)
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	s.alter(orders, map[string]string{"max.message.bytes": "2000000"})
 	for _, factor := range []int16{3, 2} {
 		edit(s.stage, orders, func(orders *v1alpha1.Topic) {
 			orders.Spec.ReplicationFactor, orders.Spec.Assignments = &factor, nil
 		})
-		s.ready(30*time.Second, orders)
+		s.ready(orders)
 		s.replicated(int(factor), orders.BrokerName(), orders.BrokerName()+".dlt")
 		for p, replicas := range s.replicas(orders.BrokerName()) {
 			if replicas[0] != leaders[p][0] {
@@ -136,15 +136,15 @@ func TestReplicasFollow(t *testing.T) {
 	}
 
 	edit(s.stage, orders, func(orders *v1alpha1.Topic) { orders.Spec.ReplicationFactor = new(int16(4)) })
-	says(t, s.stalled(20*time.Second, orders, v1alpha1.ReasonBrokerRejected), "replicationFactor 4 needs as many brokers", "3 brokers (1, 2, 3)")
+	says(t, s.stalled(orders, v1alpha1.ReasonBrokerRejected), "replicationFactor 4 needs as many brokers", "3 brokers (1, 2, 3)")
 	edit(s.stage, orders, func(orders *v1alpha1.Topic) { orders.Spec.ReplicationFactor = new(int16(2)) })
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 
 	places := [][]int32{{3, 1}, {3, 1}, {2, 3}, {1, 2}}
 	edit(s.stage, orders, func(orders *v1alpha1.Topic) {
 		orders.Spec.ReplicationFactor, orders.Spec.Assignments = nil, assigned(places...)
 	})
-	s.ready(30*time.Second, orders)
+	s.ready(orders)
 	if diff := cmp.Diff(places, s.replicas(orders.BrokerName())); diff != "" {
 		t.Errorf("assignments (-want +got)\n%s", diff)
 	}
@@ -165,7 +165,7 @@ func TestThrottledMove(t *testing.T) {
 	heavy.Spec.Assignments = assigned([]int32{1})
 	heavy.Spec.DeletionPolicy = v1alpha1.DeleteAlways
 	s.create(heavy)
-	s.ready(20*time.Second, heavy)
+	s.ready(heavy)
 	s.fill(heavy, 4)
 
 	move := func(bytesPerSecond int64, to ...int32) {
@@ -178,8 +178,8 @@ func TestThrottledMove(t *testing.T) {
 	// At this rate it would take minutes.
 	const slow, quick = 8 << 10, 8 << 20
 	move(slow, 1, 2)
-	s.throttled(15*time.Second, heavy, true)
-	within(t, 10*time.Second, "progress in the status", func(context.Context) (bool, string) {
+	s.throttled(heavy, true)
+	within(t, "progress in the status", func(context.Context) (bool, string) {
 		s.get(heavy)
 		ready := meta.FindStatusCondition(heavy.Status.Conditions, v1alpha1.ConditionReady)
 		return ready != nil && ready.Reason == v1alpha1.ReasonProgressing && strings.Contains(ready.Message, "throttled to 8.0 KiB/s"), describe(heavy)
@@ -190,27 +190,27 @@ func TestThrottledMove(t *testing.T) {
 	}
 	s.controller.Start(t)
 	move(quick, 1, 2)
-	s.ready(30*time.Second, heavy)
-	s.throttled(5*time.Second, heavy, false)
+	s.ready(heavy)
+	s.throttled(heavy, false)
 	if diff := cmp.Diff([][]int32{{1, 2}}, s.replicas(heavy.BrokerName())); diff != "" {
 		t.Errorf("after the kill (-want +got)\n%s", diff)
 	}
 
 	move(slow, 1, 2, 3)
-	s.throttled(15*time.Second, heavy, true)
+	s.throttled(heavy, true)
 	edit(s.stage, heavy, func(heavy *v1alpha1.Topic) { heavy.Spec.Assignments = assigned([]int32{1, 2}) })
-	s.ready(20*time.Second, heavy)
-	s.throttled(5*time.Second, heavy, false)
+	s.ready(heavy)
+	s.throttled(heavy, false)
 	if diff := cmp.Diff([][]int32{{1, 2}}, s.replicas(heavy.BrokerName())); diff != "" {
 		t.Errorf("called off (-want +got)\n%s", diff)
 	}
 
 	move(slow, 3)
-	s.throttled(15*time.Second, heavy, true)
+	s.throttled(heavy, true)
 	s.remove(heavy)
-	within(t, 20*time.Second, "the topic to go", func(context.Context) (bool, string) {
+	within(t, "the topic to go", func(context.Context) (bool, string) {
 		found := s.describe(heavy)
 		return found == nil, fmt.Sprint(found)
 	})
-	s.throttled(5*time.Second, heavy, false)
+	s.throttled(heavy, false)
 }

@@ -24,7 +24,7 @@ func TestRecreate(t *testing.T) {
 		q.Spec.Bindings = []v1alpha1.BindingSource{{Source: "events", RoutingKeys: []string{"order.*"}}}
 		audit := binding("audit", "shop", "events", "orders", "audit.#")
 		s.create(exchange("events", "shop", "topic"), q, audit)
-		s.ready(20*time.Second, q, audit)
+		s.ready(q, audit)
 		s.broker.Must(t, "POST", bindingPath(s.virtualHost, "amq.headers", "orders"), map[string]any{"routing_key": "by.hand", "arguments": map[string]any{"x-match": "any", "n": 7}}, nil)
 		bindings := func() []string {
 			return slices.DeleteFunc(s.listing(), func(line string) bool {
@@ -36,12 +36,12 @@ func TestRecreate(t *testing.T) {
 		publish(t, channel, "events", "order.new", "first")
 
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.DeadLetter = &v1alpha1.DeadLetter{} })
-		says(t, s.stalled(20*time.Second, q, v1alpha1.ReasonImmutableFieldChanged),
+		says(t, s.stalled(q, v1alpha1.ReasonImmutableFieldChanged),
 			"arguments.x-dead-letter-exchange: (unset) on the broker, \"orders.dlx\" declared", "updatePolicy is Refuse: set it back", "Recreate", "Migrate")
 
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.UpdatePolicy = v1alpha1.UpdateRecreate })
-		within(t, 30*time.Second, "the status to say what is waited for", func(context.Context) (bool, string) {
-			message := s.reaches(20*time.Second, q, metav1.ConditionFalse, v1alpha1.ReasonImmutableFieldChanged)
+		within(t, "the status to say what is waited for", func(context.Context) (bool, string) {
+			message := s.reaches(q, metav1.ConditionFalse, v1alpha1.ReasonImmutableFieldChanged)
 			_, conditions := conditionsOf(q)
 			waits := slices.ContainsFunc(conditions, func(c metav1.Condition) bool { return c.Type == v1alpha1.ConditionReconciling })
 			return waits && strings.Contains(message, "it holds 1 message"), describe(q)
@@ -51,7 +51,7 @@ func TestRecreate(t *testing.T) {
 			t.Errorf("the message is %q", taken.Body)
 		}
 		must(t, taken.Ack(false))
-		s.ready(60*time.Second, q)
+		s.ready(q)
 		if n, _ := metric(t, s.controller, "warrener_operations_ended_total", `kind="Recreate"`, `outcome="done"`); n != 1 {
 			t.Errorf("the metric counts %g operations as done", n)
 		}
@@ -72,7 +72,7 @@ func TestRecreate(t *testing.T) {
 		edit(s.stage, q, func(q *v1alpha1.Queue) {
 			q.Spec.Retry = &v1alpha1.Retry{Strategy: v1alpha1.RetryTiers, Delays: durations(200 * time.Millisecond)}
 		})
-		s.ready(90*time.Second, q)
+		s.ready(q)
 		if diff := difference(before, bindings()); diff != "" {
 			t.Errorf("bindings: %s", diff)
 		}
@@ -108,18 +108,18 @@ func TestRecreateQuorum(t *testing.T) {
 		q := queue("orders", "shop", v1alpha1.QueueTypeQuorum)
 		q.Spec.UpdatePolicy = v1alpha1.UpdateRecreate
 		s.create(q)
-		s.ready(10*time.Second, q)
+		s.ready(q)
 		channel := amqpChannel(t, s.broker, s.virtualHost)
 		if _, err := channel.Consume("orders", "reader", true, false, false, false, nil); err != nil {
 			t.Fatal(err)
 		}
 		edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Type = v1alpha1.QueueTypeClassic })
-		within(t, 40*time.Second, "the status to tell of the consumer", func(context.Context) (bool, string) {
-			message := s.reaches(20*time.Second, q, metav1.ConditionFalse, v1alpha1.ReasonImmutableFieldChanged)
+		within(t, "the status to tell of the consumer", func(context.Context) (bool, string) {
+			message := s.reaches(q, metav1.ConditionFalse, v1alpha1.ReasonImmutableFieldChanged)
 			return strings.Contains(message, "type: quorum on the broker, classic declared") && strings.Contains(message, "it has 1 consumer"), describe(q)
 		})
 		must(t, channel.Close())
-		s.ready(90*time.Second, q)
+		s.ready(q)
 		var found brokerQueue
 		if !find(t, s.broker, "/api/queues/"+url.PathEscape(s.virtualHost)+"/orders", &found) || found.Type != "classic" {
 			t.Errorf("the queue is %+v", found)

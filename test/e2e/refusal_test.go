@@ -134,9 +134,9 @@ func TestRefusals(t *testing.T) {
 			}
 		}
 		s.create(others...)
-		s.ready(20*time.Second, others...)
+		s.ready(others...)
 		for name, object := range bad {
-			message := s.stalled(15*time.Second, object, cases[name].stalled)
+			message := s.stalled(object, cases[name].stalled)
 			says(t, message, cases[name].says...)
 			t.Logf("%s: %s", name, message)
 		}
@@ -185,20 +185,20 @@ func TestTopicRefusals(t *testing.T) {
 		others = append(others, s.topic(fmt.Sprintf("good-%02d", i), 1, nil))
 	}
 	s.create(others...)
-	s.ready(30*time.Second, others...)
+	s.ready(others...)
 	for object, parts := range map[client.Object][]string{
 		replicated: {"replicated: create", "replication factor", "3", "1 broker"},
 		misspelt:   {"misspelt: create", "retention.mss"},
 		wrong:      {"wrong: create", "a week", "retention.ms"},
 	} {
-		message := s.stalled(15*time.Second, object, v1alpha1.ReasonBrokerRejected)
+		message := s.stalled(object, v1alpha1.ReasonBrokerRejected)
 		says(t, message, parts...)
 		t.Logf("%s: %s", object.GetName(), message)
 	}
 	// Corrected, it is tried at once.
 	edit(s.stage, replicated, func(t *v1alpha1.Topic) { *t.Spec.ReplicationFactor = 1 })
 	edit(s.stage, wrong, func(t *v1alpha1.Topic) { t.Spec.Config["retention.ms"] = "604800000" })
-	s.ready(15*time.Second, replicated, wrong)
+	s.ready(replicated, wrong)
 }
 
 // Partitions are never taken away, and added as the topic permits.
@@ -208,7 +208,7 @@ func TestPartitions(t *testing.T) {
 	shrinking, empty, full, never := s.topic("shrinking", 3, nil), s.topic("empty", 3, nil), s.topic("full", 3, nil), s.topic("never", 3, nil)
 	never.Spec.PartitionGrowth = v1alpha1.PartitionGrowthNever
 	s.create(shrinking, empty, full, never)
-	s.ready(20*time.Second, shrinking, empty, full, never)
+	s.ready(shrinking, empty, full, never)
 	s.produce(full, 5)
 	resize := func(t *v1alpha1.Topic, partitions int32) {
 		edit(s.stage, t, func(t *v1alpha1.Topic) { t.Spec.Partitions = &partitions })
@@ -221,7 +221,7 @@ func TestPartitions(t *testing.T) {
 	}
 	refused := func(object *v1alpha1.Topic, parts ...string) {
 		t.Helper()
-		says(t, s.stalled(15*time.Second, object, v1alpha1.ReasonPartitionGrowthRefused), parts...)
+		says(t, s.stalled(object, v1alpha1.ReasonPartitionGrowthRefused), parts...)
 		partitions(object, 3)
 	}
 
@@ -236,16 +236,16 @@ func TestPartitions(t *testing.T) {
 		t.Errorf("half of a refused change was made:\n%s", diff)
 	}
 	resize(shrinking, 3)
-	s.ready(15*time.Second, shrinking)
+	s.ready(shrinking)
 
 	resize(empty, 6)
-	s.ready(15*time.Second, empty)
+	s.ready(empty)
 	partitions(empty, 6)
 
 	resize(full, 6)
 	refused(full, "more partitions move keys to other partitions and end per-key ordering", "the topic holds messages", "set partitionGrowth: Always")
 	edit(s.stage, full, func(t *v1alpha1.Topic) { t.Spec.PartitionGrowth = v1alpha1.PartitionGrowthAlways })
-	s.ready(15*time.Second, full)
+	s.ready(full)
 	partitions(full, 6)
 
 	resize(never, 4)

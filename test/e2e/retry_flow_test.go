@@ -27,7 +27,7 @@ func TestRetryRetimed(t *testing.T) {
 			queues = append(queues, q)
 		}
 		for _, q := range queues {
-			s.ready(30*time.Second, q)
+			s.ready(q)
 		}
 		for _, q := range queues {
 			t.Run(q.Name, func(t *testing.T) {
@@ -75,7 +75,7 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 	changed.Store(true)
 	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
 	var message string
-	within(t, 15*time.Second, "the status to say what drains", func(ctx context.Context) (bool, string) {
+	within(t, "the status to say what drains", func(ctx context.Context) (bool, string) {
 		s.get(q)
 		if is := meta.FindStatusCondition(q.Status.Conditions, v1alpha1.ConditionReady); is != nil && ctx.Err() == nil {
 			message = is.Message
@@ -86,11 +86,11 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 	after.waitFor(t, 30*time.Second, "all that waited to come back", 2*half)
 	// What drains is looked at every 30 s at least, and the depth of a quorum queue
 	// is some seconds old when it is read.
-	within(t, 45*time.Second, "the old tiers to be gone", func(context.Context) (bool, string) {
+	within(t, "the old tiers to be gone", func(context.Context) (bool, string) {
 		found := strings.Join(s.family(q.Name), " ")
 		return !strings.Contains(found, before[0].Name) && !strings.Contains(found, before[1].Name), found
 	})
-	within(t, 10*time.Second, "the status to say no more of it", func(context.Context) (bool, string) {
+	within(t, "the status to say no more of it", func(context.Context) (bool, string) {
 		s.get(q)
 		return !strings.Contains(describe(q), "draining"), describe(q)
 	})

@@ -75,7 +75,7 @@ func (d *diary) count() (deliveries, messages int) {
 // waitFor waits until so many different messages have been seen.
 func (d *diary) waitFor(t testing.TB, limit time.Duration, what string, messages int) {
 	t.Helper()
-	within(t, limit, what, func(context.Context) (bool, string) {
+	within(t, what, func(context.Context) (bool, string) {
 		deliveries, found := d.count()
 		return found >= messages, fmt.Sprintf("%d deliveries of %d messages, %d wanted", deliveries, found, messages)
 	})

@@ -32,7 +32,7 @@ func TestRetryRestart(t *testing.T) {
 				queues = append(queues, q)
 			}
 			for _, q := range queues {
-				s.ready(30*time.Second, q)
+				s.ready(q)
 			}
 			restarted(t, s, "stopped", s.broker.Stop, queues...)
 			restarted(t, s, "killed", s.broker.Kill, queues[0])
@@ -73,7 +73,7 @@ func restarted(t *testing.T, s *scene, name string, down func(testing.TB), queue
 	for _, m := range all {
 		m.book.waitFor(t, 20*time.Second, "the first attempts", 2*halfOfTravellers)
 		// A rejection has no confirm: what is in a tier has been rejected.
-		within(t, 10*time.Second, "all messages to wait", func(context.Context) (bool, string) {
+		within(t, "all messages to wait", func(context.Context) (bool, string) {
 			waiting := m.waiting(t, channel)
 			return waiting == 2*halfOfTravellers, fmt.Sprintf("%d wait", waiting)
 		})

@@ -32,7 +32,7 @@ func TestRetrySoak(t *testing.T) {
 		}
 		for _, y := range yards {
 			for _, q := range y.all() {
-				s.ready(time.Minute, q)
+				s.ready(q)
 			}
 		}
 		for _, y := range yards {
@@ -286,7 +286,7 @@ func overflowed(t *testing.T, s *scene, y *yard) {
 			c.reject(p.channel, 5)
 			p.pour(t, 10)
 			for _, step := range compile.RetryOf(q).Steps {
-				within(t, 20*time.Second, "the rejected messages to be back", func(context.Context) (bool, string) {
+				within(t, "the rejected messages to be back", func(context.Context) (bool, string) {
 					return ready(t, p.channel, step.Queue) == 0, "some wait in " + step.Queue
 				})
 			}

@@ -60,10 +60,10 @@ func TestRetryTimeline(t *testing.T) {
 			add(native)
 		} else {
 			s.create(native)
-			says(t, s.stalled(30*time.Second, native, v1alpha1.ReasonUnsupportedByBroker), "4.3", s.broker.Version)
+			says(t, s.stalled(native, v1alpha1.ReasonUnsupportedByBroker), "4.3", s.broker.Version)
 		}
 		s.create(objects...)
-		s.ready(30*time.Second, objects...)
+		s.ready(objects...)
 		for _, q := range queues {
 			t.Run(q.Name, func(t *testing.T) {
 				t.Parallel()
@@ -267,7 +267,7 @@ func TestOnlyRejectionsAreRetried(t *testing.T) {
 		returns := add("returns", v1alpha1.QueueTypeQuorum, full(v1alpha1.OverflowRejectPublish))
 		limit := add("limit", v1alpha1.QueueTypeQuorum, func(s *v1alpha1.QueueSpec) { s.DeliveryLimit = new(int64(2)) })
 		s.create(objects...)
-		s.ready(40*time.Second, objects...)
+		s.ready(objects...)
 
 		channel := amqpChannel(t, s.broker, s.virtualHost)
 		for _, q := range all {

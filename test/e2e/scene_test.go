@@ -16,10 +16,6 @@ import (
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// reaction is the time that a change by hand may stand: one interval, and what
-// two busy cores need on top.
-const reaction = interval + 8*time.Second
-
 // scene is a stage with a RabbitMQ that works: the controller runs, and the
 // connection "shop" is Ready and goes through a recorder.
 type scene struct {
@@ -64,7 +60,7 @@ func newScene(t *testing.T, broker *harness.RabbitMQ) *scene {
 	secret, connection := s.rabbit("shop", broker, s.virtualHost, s.recorder.URL)
 	s.connection = connection
 	s.create(secret, connection)
-	s.ready(patience, connection)
+	s.ready(connection)
 	return s
 }
 
@@ -125,9 +121,9 @@ func listing(t testing.TB, broker *harness.RabbitMQ, virtualHost string) []strin
 }
 
 // shows waits until the virtual host holds exactly what is wanted.
-func (s *scene) shows(limit time.Duration, wanted []string) {
+func (s *scene) shows(wanted []string) {
 	s.t.Helper()
-	within(s.t, limit, "the broker to hold exactly what is wanted", func(context.Context) (bool, string) {
+	within(s.t, "the broker to hold exactly what is wanted", func(context.Context) (bool, string) {
 		diff := cmp.Diff(wanted, s.listing())
 		return diff == "", "(-wanted +found)\n" + diff
 	})
@@ -195,10 +191,10 @@ func says(t testing.TB, text string, parts ...string) {
 
 // arrives waits until there are exactly n events with a prefix, and returns
 // them.
-func (s *stage) arrives(limit time.Duration, n int, prefix string) []string {
+func (s *stage) arrives(n int, prefix string) []string {
 	s.t.Helper()
 	var found []string
-	within(s.t, limit, fmt.Sprintf("%d events %q", n, prefix), func(context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("%d events %q", n, prefix), func(context.Context) (bool, string) {
 		found = s.eventsWith(prefix)
 		return len(found) == n, fmt.Sprintf("%q", found)
 	})

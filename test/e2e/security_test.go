@@ -17,11 +17,6 @@ import (
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
-// cure is how soon an object is Ready once what kept its connection from
-// working is put right: within 5 s it is tried again, and a busy machine takes
-// its time for the rest.
-const cure = 30 * time.Second
-
 // Wrong credentials are named by their user and never by their password, and
 // the corrected Secret is found without a hint.
 func TestWrongPasswordRabbitMQ(t *testing.T) {
@@ -67,15 +62,15 @@ func (s *stage) wrongPassword(t *testing.T, user, password string, connection, o
 	secret := s.credentials(connection.GetName(), user, wrong)
 	s.create(secret, connection, object)
 	s.refused(t, user, connection)
-	s.reaches(10*time.Second, object, metav1.ConditionFalse, v1alpha1.ReasonAuthenticationFailed)
+	s.reaches(object, metav1.ConditionFalse, v1alpha1.ReasonAuthenticationFailed)
 
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": password} })
-	s.ready(cure, connection, object)
+	s.ready(connection, object)
 
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": wrong} })
 	s.refused(t, user, connection) // at the next sweep, although the old login still works
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": password} })
-	s.ready(cure, connection, object)
+	s.ready(connection, object)
 
 	s.keepsSecret(t, wrong)
 	s.keepsSecret(t, password)
@@ -84,7 +79,7 @@ func (s *stage) wrongPassword(t *testing.T, user, password string, connection, o
 // refused waits for AuthenticationFailed, which names the user.
 func (s *stage) refused(t *testing.T, user string, connection client.Object) {
 	t.Helper()
-	message := s.reaches(interval+8*time.Second, connection, metav1.ConditionFalse, v1alpha1.ReasonAuthenticationFailed)
+	message := s.reaches(connection, metav1.ConditionFalse, v1alpha1.ReasonAuthenticationFailed)
 	if !strings.Contains(message, user) {
 		t.Errorf("AuthenticationFailed does not name the user %s: %s", user, message)
 	}
@@ -136,14 +131,14 @@ func TestRotatedPasswordRabbitMQ(t *testing.T) {
 	connection.Spec.Interval = &metav1.Duration{Duration: time.Hour}
 	secret, first := s.credentials("shop", user, password), exchange("first", "shop", "topic")
 	s.create(secret, connection, first)
-	s.ready(cure, connection, first)
+	s.ready(connection, first)
 
 	// The Secret is up to date: nobody notices more than a short wait.
 	broker.SetPassword(t, user, "second-secret", "administrator")
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": "second-secret"} })
 	second := exchange("second", "shop", "topic")
 	s.create(second)
-	s.ready(cure, second, connection)
+	s.ready(second, connection)
 
 	// It is late: the failure is told, and 5 s after the correction it is over.
 	broker.SetPassword(t, user, "third-secret", "administrator")
@@ -151,15 +146,11 @@ func TestRotatedPasswordRabbitMQ(t *testing.T) {
 	s.create(third)
 	s.refused(t, user, connection)
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": "third-secret"} })
-	s.ready(retry, third, connection)
+	s.ready(third, connection)
 	for _, secret := range []string{password, "second-secret", "third-secret"} {
 		s.keepsSecret(t, secret)
 	}
 }
-
-// retry is the 5 s within which corrected credentials are noticed, and time to
-// work.
-const retry = 7 * time.Second
 
 // A SCRAM password that is replaced counts for new connections only: those that
 // stand go on until they break.
@@ -173,7 +164,7 @@ func TestRotatedPasswordKafka(t *testing.T) {
 	prefix := kafka.NewTopicPrefix(t)
 	secret, first := s.credentials("shop", kafka.User, kafka.Password), topic(prefix+"first", "shop", 1)
 	s.create(secret, connection, first)
-	s.ready(cure, connection, first)
+	s.ready(connection, first)
 
 	outcome, err := kafka.Admin(t).AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{
 		User: kafka.User, Mechanism: kadm.ScramSha512, Iterations: 4096, Password: "second-secret",
@@ -187,7 +178,7 @@ func TestRotatedPasswordKafka(t *testing.T) {
 	s.create(second)
 	s.refused(t, kafka.User, connection)
 	edit(s, secret, func(o *corev1.Secret) { o.StringData = map[string]string{"password": "second-secret"} })
-	s.ready(retry, second, connection)
+	s.ready(second, connection)
 	s.keepsSecret(t, "second-secret")
 	s.keepsSecret(t, kafka.Password)
 }
@@ -290,10 +281,10 @@ func (s *stage) tls(t *testing.T, dir string, withoutCertificate refusal, connec
 	for _, c := range cases {
 		edit(s, connection, func(o client.Object) { set(o, &c.settings) })
 		if c.want == "" {
-			s.ready(cure, connection, object)
+			s.ready(connection, object)
 			continue
 		}
-		if message := s.reaches(cure, connection, metav1.ConditionFalse, c.want); !strings.Contains(message, c.says) {
+		if message := s.reaches(connection, metav1.ConditionFalse, c.want); !strings.Contains(message, c.says) {
 			t.Errorf("%s: the message does not say %q: %s", c.reason, c.says, message)
 		}
 	}

@@ -16,9 +16,6 @@ import (
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 )
 
-// patience is for what only has to happen at all, on a busy machine.
-const patience = 60 * time.Second
-
 // Settings that stand in a policy work on the broker, and change while messages
 // are in the queue, which stays the queue that it is.
 func TestSettingsChangeInPlace(t *testing.T) {
@@ -30,7 +27,7 @@ func TestSettingsChangeInPlace(t *testing.T) {
 			work.Spec.MaxLength, work.Spec.Overflow = pointer(int64(5)), v1alpha1.OverflowRejectPublish
 			work.Spec.DeadLetter = &v1alpha1.DeadLetter{}
 			s.create(work)
-			s.ready(patience, work)
+			s.ready(work)
 			if found := s.queueNamed(work.Name); len(found.Arguments) > 1 || found.Arguments["x-max-length"] != nil {
 				t.Errorf("%s has arguments %v", work.Name, found.Arguments)
 			}
@@ -47,7 +44,7 @@ func TestSettingsChangeInPlace(t *testing.T) {
 			edit(s.stage, work, func(q *v1alpha1.Queue) {
 				q.Spec.MaxLength, q.Spec.MessageTTL = pointer(int64(100)), &metav1.Duration{Duration: 100 * time.Millisecond}
 			})
-			s.ready(patience, work)
+			s.ready(work)
 			wanted := []string{"PUT /api/policies/" + "warrener." + work.Name + " 204"}
 			if diff := cmp.Diff(wanted, s.writes(start)); diff != "" {
 				t.Errorf("what was written (-wanted +found):\n%s", diff)
@@ -66,7 +63,7 @@ func TestSettingsChangeInPlace(t *testing.T) {
 			checkDeath(t, dead, "expired", work.Name, "", work.Name)
 
 			s.remove(work)
-			within(t, patience, work.Name+" and its policy to go", func(context.Context) (bool, string) {
+			within(t, work.Name+" and its policy to go", func(context.Context) (bool, string) {
 				left := find(t, s.broker, queuePath(s.virtualHost, work.Name), nil)
 				names := s.policyNames()
 				return !left && len(names) == 0, fmt.Sprintf("queue %t, policies %q", left, names)
@@ -84,11 +81,11 @@ func TestShrinkingAwaitsApproval(t *testing.T) {
 			work := queue(string(kind)+".work", "shop", kind)
 			work.Spec.Settings, work.Spec.MaxLength = v1alpha1.SettingsPolicy, pointer(int64(100))
 			s.create(work)
-			s.ready(patience, work)
+			s.ready(work)
 			publish(t, channel, "", work.Name, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 			s.counts(work.Name, 10)
 			edit(s.stage, work, func(q *v1alpha1.Queue) { q.Spec.MaxLength = pointer(int64(3)) })
-			message := s.stalled(patience, work, v1alpha1.ReasonAwaitingApproval)
+			message := s.stalled(work, v1alpha1.ReasonAwaitingApproval)
 			says(t, message, "max-length: 100 on the broker, 3 declared", "7 of the 10 messages", "would be dropped")
 			s.idle(1)
 			if n := ready(t, channel, work.Name); n != 10 {
@@ -97,8 +94,8 @@ func TestShrinkingAwaitsApproval(t *testing.T) {
 			_, rest, _ := strings.Cut(message, v1alpha1.AnnotationAcceptLoss+"=")
 			consent, _, _ := strings.Cut(rest, ",")
 			edit(s.stage, work, func(q *v1alpha1.Queue) { q.Annotations = map[string]string{v1alpha1.AnnotationAcceptLoss: consent} })
-			s.ready(patience, work)
-			within(t, patience, "the queue to drop what was accepted", func(context.Context) (bool, string) {
+			s.ready(work)
+			within(t, "the queue to drop what was accepted", func(context.Context) (bool, string) {
 				n := ready(t, channel, work.Name)
 				return n == 3, fmt.Sprint(n)
 			})
@@ -106,9 +103,9 @@ func TestShrinkingAwaitsApproval(t *testing.T) {
 			s.counts(work.Name, 3)
 			// The consent is good for that change only; and without a loss nobody asks.
 			edit(s.stage, work, func(q *v1alpha1.Queue) { q.Spec.MaxLength = pointer(int64(2)) })
-			says(t, s.stalled(patience, work, v1alpha1.ReasonAwaitingApproval), "1 of the 3 messages")
+			says(t, s.stalled(work, v1alpha1.ReasonAwaitingApproval), "1 of the 3 messages")
 			must(t, receive(t, channel, work.Name).Ack(false))
-			s.ready(patience, work)
+			s.ready(work)
 			s.governs(work.Name, map[string]any{"max-length": 2.})
 			if n := ready(t, channel, work.Name); n != 2 {
 				t.Errorf("%s holds %d of 2 messages", work.Name, n)
@@ -124,16 +121,16 @@ func TestRivalPolicies(t *testing.T) {
 		work := queue("work", "shop", v1alpha1.QueueTypeClassic)
 		work.Spec.Settings, work.Spec.MaxLength = v1alpha1.SettingsPolicy, pointer(int64(100))
 		s.create(work)
-		s.ready(patience, work)
+		s.ready(work)
 		declared := map[string]any{"max-length": 100.}
 
 		rival := map[string]any{"pattern": "^w", "apply-to": "queues", "priority": 2000, "definition": map[string]any{"message-ttl": 60000}}
 		s.broker.Must(t, "PUT", s.policyPath("rival"), rival, nil)
-		says(t, s.stalled(patience, work, v1alpha1.ReasonConflict), "policy "+s.virtualHost+"/rival", "priority 2000", "settings: Arguments")
+		says(t, s.stalled(work, v1alpha1.ReasonConflict), "policy "+s.virtualHost+"/rival", "priority 2000", "settings: Arguments")
 		late := queue("warren", "shop", v1alpha1.QueueTypeClassic)
 		late.Spec.Settings, late.Spec.MaxLength = v1alpha1.SettingsPolicy, pointer(int64(1))
 		s.create(late)
-		s.stalled(patience, late, v1alpha1.ReasonConflict)
+		s.stalled(late, v1alpha1.ReasonConflict)
 		if find(t, s.broker, queuePath(s.virtualHost, late.Name), nil) {
 			t.Error("a queue came without its limits")
 		}
@@ -142,22 +139,22 @@ func TestRivalPolicies(t *testing.T) {
 			t.Errorf("policies %q", names)
 		}
 		s.broker.Must(t, "DELETE", s.policyPath("rival"), nil, nil)
-		s.ready(patience, work, late)
+		s.ready(work, late)
 
 		limit := map[string]any{"pattern": "^work", "apply-to": "queues", "priority": 0, "definition": map[string]any{"max-length": 7}}
 		operators := "/api/operator-policies/" + url.PathEscape(s.virtualHost) + "/cap"
 		s.broker.Must(t, "PUT", operators, limit, nil)
-		says(t, s.stalled(patience, work, v1alpha1.ReasonConflict), `operator policy "cap"`, "max-length: 7, which counts and not 100")
+		says(t, s.stalled(work, v1alpha1.ReasonConflict), `operator policy "cap"`, "max-length: 7, which counts and not 100")
 		s.broker.Must(t, "DELETE", operators, nil, nil)
-		s.ready(patience, work)
+		s.ready(work)
 
 		mine := s.policyPath("warrener.work")
 		s.broker.Must(t, "PUT", mine, map[string]any{"pattern": "^other", "apply-to": "queues", "priority": 1, "definition": map[string]any{"max-length": 200, "expires": 3600000}}, nil)
 		s.governsSoon("work", declared)
-		s.arrives(patience, 1, corrected+" Queue/work")
+		s.arrives(1, corrected+" Queue/work")
 		s.broker.Must(t, "DELETE", mine, nil, nil)
 		s.governsSoon("work", declared)
-		s.ready(patience, work)
+		s.ready(work)
 		s.idle(1)
 
 		// What stands already and is identical is taken over, and nothing is written.
@@ -166,7 +163,7 @@ func TestRivalPolicies(t *testing.T) {
 		old, start := queue("old", "shop", v1alpha1.QueueTypeClassic), time.Now()
 		old.Spec.Settings, old.Spec.MaxLength = v1alpha1.SettingsPolicy, pointer(int64(100))
 		s.create(old)
-		s.ready(patience, old)
+		s.ready(old)
 		if writes := s.writes(start); len(writes) > 0 {
 			t.Errorf("adoption wrote %q", writes)
 		}
@@ -181,13 +178,13 @@ func TestOverflowBeforeLength(t *testing.T) {
 		for _, kind := range bothTypes {
 			work := queue(string(kind)+".work", "shop", kind)
 			s.create(work)
-			s.ready(patience, work)
+			s.ready(work)
 			publish(t, channel, "", work.Name, "0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
 			start := time.Now()
 			edit(s.stage, work, func(q *v1alpha1.Queue) {
 				q.Spec.Settings, q.Spec.MaxLength, q.Spec.Overflow = v1alpha1.SettingsPolicy, pointer(int64(3)), v1alpha1.OverflowRejectPublish
 			})
-			s.ready(patience, work)
+			s.ready(work)
 			policy := "PUT /api/policies/warrener." + work.Name
 			if diff := cmp.Diff([]string{policy + " 201", policy + " 204"}, s.writes(start)); diff != "" {
 				t.Errorf("what was written (-wanted +found):\n%s", diff)
@@ -257,7 +254,7 @@ func (s *scene) governs(queue string, definition map[string]any) {
 
 func (s *scene) governsSoon(queue string, definition map[string]any) {
 	s.t.Helper()
-	within(s.t, patience, "the policy of "+queue+" to be as declared", func(context.Context) (bool, string) {
+	within(s.t, "the policy of "+queue+" to be as declared", func(context.Context) (bool, string) {
 		got := s.policyOf(queue)
 		return got == policyText(queue, definition), got
 	})
@@ -266,7 +263,7 @@ func (s *scene) governsSoon(queue string, definition map[string]any) {
 // refuses waits until a queue takes no more; a quorum queue is late by a few.
 func (s *scene) refuses(channel *amqp.Channel, queue string) {
 	s.t.Helper()
-	within(s.t, patience, queue+" to refuse", func(ctx context.Context) (bool, string) {
+	within(s.t, queue+" to refuse", func(ctx context.Context) (bool, string) {
 		confirmation, err := channel.PublishWithDeferredConfirmWithContext(ctx, "", queue, false, false, amqp.Publishing{DeliveryMode: amqp.Persistent, Body: []byte("more")})
 		must(s.t, err)
 		taken, err := confirmation.WaitContext(ctx)

@@ -242,16 +242,16 @@ func exchangePath(virtualHost, name string) string {
 
 // within waits until a condition holds; what it says last is shown if it never
 // does.
-func within(t testing.TB, limit time.Duration, what string, holds func(ctx context.Context) (bool, string)) {
+func within(t testing.TB, what string, holds func(ctx context.Context) (bool, string)) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
+	deadline := time.Now().Add(harness.Patience)
 	for {
 		ok, state := holds(t.Context())
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s; last seen: %s", what, limit, state)
+			t.Fatalf("%s: not within %s; last seen: %s", what, harness.Patience, state)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

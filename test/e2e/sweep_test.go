@@ -41,7 +41,7 @@ func TestEditDuringSweep(t *testing.T) {
 		}
 		return binding(name, "shop", "orders", name, "order."+name)
 	})
-	s.allReady(t, 2*time.Minute, 2*pairs+1)
+	s.allReady(t, 2*pairs+1)
 
 	// The second one worked once, so that it has something to be swept.
 	proxy := harness.NewProxy(t, hostOf(harness.RabbitMQAt(t, "4.3")))
@@ -50,7 +50,7 @@ func TestEditDuringSweep(t *testing.T) {
 	stuck.Spec.Interval = &metav1.Duration{Duration: time.Second}
 	lost := exchange("lost", "stuck", "topic")
 	s.create(stuck, lost)
-	s.ready(cure, stuck, lost)
+	s.ready(stuck, lost)
 
 	quiet := s.serve(t, "quiet")
 	proxy.Blackhole()
@@ -68,7 +68,7 @@ func TestEditDuringSweep(t *testing.T) {
 		busy = append(busy, s.serve(t, fmt.Sprintf("busy-%d", i)))
 		served = append(served, began.Add(busy[i]))
 	}
-	s.sweepDone(t, time.Minute, "1")
+	s.sweepDone(t, "1")
 
 	between := 0
 	last := s.lastWrite(t, start)
@@ -86,13 +86,13 @@ func TestEditDuringSweep(t *testing.T) {
 	}
 
 	// The other connection is in trouble all the while, and says so.
-	s.reaches(15*time.Second, stuck, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
+	s.reaches(stuck, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
 	for i := range 5 {
 		if took := s.serve(t, fmt.Sprintf("beside-%d", i)); took > 3*time.Second {
 			t.Errorf("an edit took %v while another connection hung", took)
 		}
 	}
-	s.ready(time.Second, connection)
+	s.ready(connection)
 	if warnings := s.eventsWith("Warning"); len(warnings) != 1 || !strings.Contains(warnings[0], "RabbitMQConnection/stuck") {
 		t.Errorf("the one Warning is about the connection that hangs; there are %q", warnings)
 	}
@@ -114,9 +114,9 @@ func (s *stage) createMany(t *testing.T, n int, object func(int) client.Object) 
 }
 
 // allReady waits until n objects are there and all of them Ready.
-func (s *stage) allReady(t *testing.T, limit time.Duration, n int) {
+func (s *stage) allReady(t *testing.T, n int) {
 	t.Helper()
-	within(t, limit, fmt.Sprintf("%d objects to be Ready", n), func(ctx context.Context) (bool, string) {
+	within(t, fmt.Sprintf("%d objects to be Ready", n), func(ctx context.Context) (bool, string) {
 		found, ready := 0, 0
 		last := ""
 		for _, list := range v1alpha1.NewObjectLists() {
@@ -152,7 +152,7 @@ func (s *scene) serve(t *testing.T, name string) time.Duration {
 	t.Helper()
 	q, start := queue(name, "shop", v1alpha1.QueueTypeClassic), time.Now()
 	s.create(q)
-	s.ready(30*time.Second, q)
+	s.ready(q)
 	return time.Since(start)
 }
 
@@ -183,9 +183,9 @@ func (s *scene) sweepNow(t *testing.T, mark string) {
 	})
 }
 
-func (s *scene) sweepDone(t *testing.T, limit time.Duration, mark string) {
+func (s *scene) sweepDone(t *testing.T, mark string) {
 	t.Helper()
-	within(t, limit, "the sweep to end", func(context.Context) (bool, string) {
+	within(t, "the sweep to end", func(context.Context) (bool, string) {
 		s.get(s.connection)
 		return s.connection.Status.LastHandledReconcileAt == mark, describe(s.connection)
 	})
@@ -204,7 +204,7 @@ func (s *scene) sweeping(since time.Time) []harness.Request {
 
 func (s *scene) writesBegin(t *testing.T, since time.Time) {
 	t.Helper()
-	within(t, 20*time.Second, "the sweep to write", func(context.Context) (bool, string) {
+	within(t, "the sweep to write", func(context.Context) (bool, string) {
 		return len(s.sweeping(since)) > 0, "no write"
 	})
 }
@@ -256,8 +256,8 @@ func TestIdle(t *testing.T) {
 					return o
 				}
 			})
-			s.allReady(t, time.Minute, 60)
-			s.ready(cure, s.connection, events)
+			s.allReady(t, 60)
+			s.ready(s.connection, events)
 			time.Sleep(2 * interval) // what still settles
 
 			before, start := s.versions(t), time.Now()
@@ -359,17 +359,17 @@ func TestMetrics(t *testing.T) {
 	missing := binding("missing", "shop", "nowhere", "work", "#")
 	odd := exchange("odd", "shop", "x-nobody-knows")
 	s.create(orders, work, missing, odd)
-	s.ready(cure, orders, work)
-	s.reaches(cure, missing, metav1.ConditionFalse, v1alpha1.ReasonDependencyNotReady)
-	s.reaches(cure, odd, metav1.ConditionFalse, v1alpha1.ReasonBrokerRejected)
+	s.ready(orders, work)
+	s.reaches(missing, metav1.ConditionFalse, v1alpha1.ReasonDependencyNotReady)
+	s.reaches(odd, metav1.ConditionFalse, v1alpha1.ReasonBrokerRejected)
 	down := s.kafka("down", "127.0.0.1:1")
 	s.create(down)
-	s.reaches(cure, down, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
+	s.reaches(down, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
 	s.broker.Must(t, "DELETE", queuePath(s.virtualHost, "work"), nil, nil)
-	within(t, reaction, "the queue to be back", s.present(queuePath(s.virtualHost, "work")))
+	within(t, "the queue to be back", s.present(queuePath(s.virtualHost, "work")))
 	publish(t, amqpChannel(t, s.broker, s.virtualHost), "", "work")
 	s.remove(work)
-	within(t, reaction, "the queue to be left behind", func(context.Context) (bool, string) {
+	within(t, "the queue to be left behind", func(context.Context) (bool, string) {
 		s.get(s.connection)
 		return s.connection.Status.LeftBehindCount == 1, describe(s.connection)
 	})
@@ -397,7 +397,7 @@ func TestMetrics(t *testing.T) {
 		"failed requests": {"warrener_broker_requests_total", []string{`/down"`, `outcome="failed"`}, atLeast(1)},
 	}
 	for name, c := range cases {
-		within(t, reaction, name, func(context.Context) (bool, string) {
+		within(t, name, func(context.Context) (bool, string) {
 			sum, found := metric(t, s.controller, c.name, c.fragments...)
 			return found > 0 && c.holds(sum), fmt.Sprintf("%s%v: %d series, sum %v", c.name, c.fragments, found, sum)
 		})
@@ -409,7 +409,7 @@ func TestMetrics(t *testing.T) {
 	// A connection that is gone takes its series along; one that never worked, at
 	// once.
 	s.remove(down)
-	within(t, cure, "the series of a connection that is gone to go", func(context.Context) (bool, string) {
+	within(t, "the series of a connection that is gone to go", func(context.Context) (bool, string) {
 		_, found := metric(t, s.controller, "warrener_connection_up", `/down"`)
 		return found == 0, fmt.Sprint(found)
 	})

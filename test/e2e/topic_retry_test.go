@@ -47,7 +47,7 @@ func (s *kafkaScene) set(begin string) []string {
 func (s *kafkaScene) holds(what, begin string, wanted ...string) {
 	s.t.Helper()
 	slices.Sort(wanted)
-	within(s.t, 15*time.Second, what, func(context.Context) (bool, string) {
+	within(s.t, what, func(context.Context) (bool, string) {
 		diff := cmp.Diff(wanted, s.set(begin))
 		return diff == "", "(-wanted +found)\n" + diff
 	})
@@ -96,7 +96,7 @@ func TestTopicRetry(t *testing.T) {
 	shared := retried(s.topic("shared", 2, nil), time.Second, time.Second)
 	shared.Spec.Retry.Topics.Name = "{topic}-retry-{delayMs}"
 	s.create(orders, spring, shared)
-	s.ready(20*time.Second, orders, spring, shared)
+	s.ready(orders, spring, shared)
 	s.holds("the topics of orders", "orders", "orders 3 retention.ms=604800000",
 		"orders.retry.5s 3 retention.ms=86400000", "orders.retry.1m30s 3 retention.ms=86400000",
 		"orders.dlt 3 cleanup.policy=delete retention.ms=-1")
@@ -115,7 +115,7 @@ func TestTopicRetryGrows(t *testing.T) {
 	s := newKafkaScene(t)
 	orders := retried(s.topic("orders", 3, nil), 5*time.Second)
 	s.create(orders)
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	retry, dlt := orders.BrokerName()+".retry.5s", orders.BrokerName()+".dlt"
 	s.produce(named(retry), 4)
 	s.produce(named(dlt), 2)
@@ -124,7 +124,7 @@ func TestTopicRetryGrows(t *testing.T) {
 	}
 
 	resize(6) // it is empty, they are not
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	s.holds("all to have grown", "orders", "orders 6", "orders.retry.5s 6", "orders.dlt 6")
 
 	s.produce(orders, 5)
@@ -132,20 +132,20 @@ func TestTopicRetryGrows(t *testing.T) {
 		*t.Spec.Partitions = 9
 		t.Spec.Retry.Delays = durations(5*time.Second, time.Minute)
 	})
-	says(t, s.stalled(20*time.Second, orders, v1alpha1.ReasonPartitionGrowthRefused), "topic "+orders.BrokerName(), "partitions: 6 on the broker, 9 declared",
+	says(t, s.stalled(orders, v1alpha1.ReasonPartitionGrowthRefused), "topic "+orders.BrokerName(), "partitions: 6 on the broker, 9 declared",
 		"the topic holds messages", "set partitionGrowth: Always")
 	s.holds("none to have grown, and the new one to be there", "orders", "orders 6", "orders.retry.5s 6", "orders.retry.1m 9", "orders.dlt 6")
 
 	// Taken back: the one that was made for 9 partitions serves 6 as well.
 	resize(6)
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	s.holds("the new one to stay as it is", "orders", "orders 6", "orders.retry.5s 6", "orders.retry.1m 9", "orders.dlt 6")
 
 	edit(s.stage, orders, func(t *v1alpha1.Topic) {
 		*t.Spec.Partitions = 9
 		t.Spec.PartitionGrowth = v1alpha1.PartitionGrowthAlways
 	})
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	s.holds("all to have grown with consent", "orders", "orders 9", "orders.retry.5s 9", "orders.retry.1m 9", "orders.dlt 9")
 	for topic, wanted := range map[string]int64{retry: 4, dlt: 2, orders.BrokerName(): 5} {
 		if n := s.records(topic); n != wanted {
@@ -162,7 +162,7 @@ func TestTopicRetryDelaysChange(t *testing.T) {
 	orders := retried(s.topic("orders", 2, nil), time.Second, 5*time.Second, time.Minute)
 	orders.Spec.DeletionPolicy = v1alpha1.DeleteAlways // is about the end of the object
 	s.create(orders)
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	old := orders.BrokerName() + ".retry.5s"
 	s.produce(named(old), 7)
 	id := s.describe(named(old))
@@ -173,7 +173,7 @@ func TestTopicRetryDelaysChange(t *testing.T) {
 	s.holds("the new one, and the old one that holds records", "orders", "orders 2", "orders.retry.1s 2", "orders.retry.10s 2", "orders.retry.5s 2", "orders.dlt 2")
 
 	edit(s.stage, orders, func(t *v1alpha1.Topic) { t.Spec.Retry.Delays = durations(time.Second, 5*time.Second) })
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	s.holds("the old one to be back", "orders", "orders 2", "orders.retry.1s 2", "orders.retry.5s 2", "orders.dlt 2")
 	if diff := cmp.Diff(id, s.describe(named(old))); diff != "" || s.records(old) != 7 {
 		t.Errorf("it is not the topic that it was, with its 7 records (-before +after):\n%s", diff)
@@ -183,11 +183,11 @@ func TestTopicRetryDelaysChange(t *testing.T) {
 	s.tells(orders, draining)
 	s.purge(old)
 	// What drains is looked at every 30 s at least.
-	within(t, 45*time.Second, "the old one to go when it is empty", func(context.Context) (bool, string) {
+	within(t, "the old one to go when it is empty", func(context.Context) (bool, string) {
 		found := strings.Join(s.set("orders"), " ")
 		return !strings.Contains(found, "retry.5s"), found
 	})
-	within(t, 15*time.Second, "the status to say no more of it", func(context.Context) (bool, string) {
+	within(t, "the status to say no more of it", func(context.Context) (bool, string) {
 		s.get(orders)
 		return !strings.Contains(describe(orders), "draining"), describe(orders)
 	})
@@ -196,7 +196,7 @@ func TestTopicRetryDelaysChange(t *testing.T) {
 // tells waits until a Ready object says something.
 func (s *stage) tells(object *v1alpha1.Topic, part string) {
 	s.t.Helper()
-	within(s.t, 20*time.Second, object.Name+" to tell of what drains", func(context.Context) (bool, string) {
+	within(s.t, object.Name+" to tell of what drains", func(context.Context) (bool, string) {
 		s.get(object)
 		return strings.Contains(describe(object), "Ready=True") && strings.Contains(describe(object), part), describe(object)
 	})

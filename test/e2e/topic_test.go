@@ -20,22 +20,22 @@ func TestTopicRecreated(t *testing.T) {
 	corrected, reported := s.topic("corrected", 2, map[string]string{"retention.ms": "86400000"}), s.topic("reported", 2, nil)
 	reported.Spec.DriftPolicy = v1alpha1.DriftReport
 	s.create(corrected, reported)
-	s.ready(20*time.Second, corrected, reported)
+	s.ready(corrected, reported)
 	// Suspended, or a sweep might find it missing and create it first.
 	edit(s.stage, corrected, func(c *v1alpha1.Topic) { c.Spec.Suspend = true })
-	s.reaches(20*time.Second, corrected, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
+	s.reaches(corrected, metav1.ConditionUnknown, v1alpha1.ReasonSuspended)
 	s.swap(corrected)
 	edit(s.stage, corrected, func(c *v1alpha1.Topic) { c.Spec.Suspend = false })
 	s.swap(reported)
 
-	told := s.arrives(reaction, 1, "Warning "+v1alpha1.ReasonRecreated+" Topic/"+corrected.Name)
+	told := s.arrives(1, "Warning "+v1alpha1.ReasonRecreated+" Topic/"+corrected.Name)
 	says(t, told[0], "topic "+corrected.BrokerName(), "was deleted and created again by somebody else", "topic id ")
-	within(t, reaction, "the new topic to be as declared", func(context.Context) (bool, string) {
+	within(t, "the new topic to be as declared", func(context.Context) (bool, string) {
 		found := s.describe(corrected)
 		return len(found) == 3 && found[0] == "2 partitions" && found[2] == "retention.ms=86400000", fmt.Sprint(found)
 	})
-	s.ready(10*time.Second, corrected)
-	within(t, reaction, "Drifted to name the id", func(context.Context) (bool, string) {
+	s.ready(corrected)
+	within(t, "Drifted to name the id", func(context.Context) (bool, string) {
 		s.get(reported)
 		drifted := meta.FindStatusCondition(reported.Status.Conditions, v1alpha1.ConditionDrifted)
 		if drifted == nil {
@@ -45,10 +45,10 @@ func TestTopicRecreated(t *testing.T) {
 		return true, ""
 	})
 	time.Sleep(2 * interval) // nothing may come of these
-	s.arrives(0, 1, "Warning "+v1alpha1.ReasonRecreated)
+	s.arrives(1, "Warning "+v1alpha1.ReasonRecreated)
 	edit(s.stage, reported, func(r *v1alpha1.Topic) { r.Spec.DriftPolicy = v1alpha1.DriftCorrect })
-	s.arrives(reaction, 2, "Warning "+v1alpha1.ReasonRecreated)
-	s.ready(10*time.Second, reported)
+	s.arrives(2, "Warning "+v1alpha1.ReasonRecreated)
+	s.ready(reported)
 }
 
 // swap deletes a topic by hand and creates another one of the name.
@@ -57,7 +57,7 @@ func (s *kafkaScene) swap(t *v1alpha1.Topic) {
 	ctx := s.t.Context()
 	_, err := s.admin.DeleteTopics(ctx, t.BrokerName())
 	must(s.t, err)
-	within(s.t, 10*time.Second, "the topic to be created by hand", func(context.Context) (bool, string) {
+	within(s.t, "the topic to be created by hand", func(context.Context) (bool, string) {
 		_, err := s.admin.CreateTopic(ctx, 2, 1, nil, t.BrokerName())
 		return err == nil, fmt.Sprint(err)
 	})
@@ -72,20 +72,20 @@ func TestTopicIsMadeWhole(t *testing.T) {
 	orders.Spec.Retry = &v1alpha1.TopicRetry{}
 	orders.Spec.Retry.DeadLetter.Config = map[string]string{"retention.ms": "soon"}
 	s.create(orders)
-	says(t, s.stalled(20*time.Second, orders, v1alpha1.ReasonBrokerRejected), orders.BrokerName()+".dlt", "retention.ms", "and 1 more")
+	says(t, s.stalled(orders, v1alpha1.ReasonBrokerRejected), orders.BrokerName()+".dlt", "retention.ms", "and 1 more")
 	time.Sleep(2 * interval) // sweeps must not make it either
 	if found := s.describe(orders); found != nil {
 		t.Errorf("the topic was made by itself: %v", found)
 	}
 	edit(s.stage, orders, func(o *v1alpha1.Topic) { o.Spec.Retry.DeadLetter.Config = nil })
-	s.ready(20*time.Second, orders)
+	s.ready(orders)
 	before := s.describe(orders)
 
 	edit(s.stage, orders, func(o *v1alpha1.Topic) {
 		o.Spec.Config = map[string]string{"retention.ms": "1", "cleanup.policy": "dry"}
 		*o.Spec.Partitions = 5
 	})
-	says(t, s.stalled(20*time.Second, orders, v1alpha1.ReasonBrokerRejected), "cleanup.policy")
+	says(t, s.stalled(orders, v1alpha1.ReasonBrokerRejected), "cleanup.policy")
 	dlt := s.topic("orders.dlt", 2, nil)
 	if found := fmt.Sprint(s.describe(orders)); found != fmt.Sprint(before) {
 		t.Errorf("half of an edit: %s, before it %s", found, before)

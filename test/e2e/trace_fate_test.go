@@ -258,7 +258,7 @@ func (g *graveyard) bury() {
 	for _, d := range g.all {
 		must(t, channel.PublishWithContext(t.Context(), "", d.message.Key, false, false, amqp.Publishing{Body: []byte("m"), DeliveryMode: amqp.Persistent, Headers: tableOf(d.message.Headers)}))
 	}
-	within(t, time.Minute, "every message at rest where trace says", func(context.Context) (bool, string) {
+	within(t, "every message at rest where trace says", func(context.Context) (bool, string) {
 		return g.atRest(channel, expected)
 	})
 	// What arrives on top of that would be wrong.

@@ -30,19 +30,19 @@ func TestUndo(t *testing.T) {
 		passing.Spec.Bindings = []v1alpha1.BindingSource{{Source: "orders", RoutingKeys: []string{"passing"}}}
 		audit := binding("audit", "shop", "orders", "sink", "audit", "more")
 		s.create(orders, work, sink, passing, audit)
-		s.ready(15*time.Second, orders, work, sink, passing, audit)
+		s.ready(orders, work, sink, passing, audit)
 		s.broker.Must(t, "POST", bindingPath(s.virtualHost, "orders", "work"), map[string]any{"routing_key": "theirs"}, nil)
 
 		// One resource is deleted.
 		before := s.listing()
 		s.remove(passing)
-		s.shows(10*time.Second, slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.Contains(line, "passing") }))
+		s.shows(slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.Contains(line, "passing") }))
 
 		// A key is changed in a queue's list.
 		before, start := s.listing(), time.Now()
 		edit(s.stage, work, func(q *v1alpha1.Queue) { q.Spec.Bindings[0].RoutingKeys = []string{"a", "changed", "c"} })
-		s.ready(10*time.Second, work)
-		s.shows(10*time.Second, replaced(before, `"orders" -> queue "work" key "b"`, `"orders" -> queue "work" key "changed"`))
+		s.ready(work)
+		s.shows(replaced(before, `"orders" -> queue "work" key "b"`, `"orders" -> queue "work" key "changed"`))
 		path := strings.Replace(bindingPath(s.virtualHost, "orders", "work"), "/"+s.virtualHost+"/", "/", 1)
 		if diff := cmp.Diff([]string{"POST " + path + " 201", "DELETE " + path + "/b 204"}, s.writes(start)); diff != "" {
 			t.Errorf("a changed key was not one binding made and then one broken (-wanted +found):\n%s", diff)
@@ -51,12 +51,12 @@ func TestUndo(t *testing.T) {
 		// The same in a resource of its own: another source, one key fewer.
 		fanout := exchange("fanout", "shop", "fanout")
 		s.create(fanout)
-		s.ready(10*time.Second, fanout)
+		s.ready(fanout)
 		before, start = s.listing(), time.Now()
 		edit(s.stage, audit, func(b *v1alpha1.ExchangeBinding) { b.Spec.Source, b.Spec.RoutingKeys = "fanout", []string{"audit"} })
-		s.ready(10*time.Second, audit)
+		s.ready(audit)
 		wanted := slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.Contains(line, `key "more"`) })
-		s.shows(10*time.Second, replaced(wanted, `"orders" -> queue "sink"`, `"fanout" -> queue "sink"`))
+		s.shows(replaced(wanted, `"orders" -> queue "sink"`, `"fanout" -> queue "sink"`))
 		if writes := s.writes(start); len(writes) != 3 || !strings.HasPrefix(writes[0], "POST /api/bindings/e/fanout/q/sink") {
 			t.Errorf("a changed source was not one binding made and then two broken: %q", writes)
 		}
@@ -64,11 +64,11 @@ func TestUndo(t *testing.T) {
 		// While the new binding cannot be made, the old one stays.
 		before = s.listing()
 		edit(s.stage, audit, func(b *v1alpha1.ExchangeBinding) { b.Spec.Source = "missing" })
-		says(t, s.reaches(10*time.Second, audit, "False", v1alpha1.ReasonDependencyNotReady), "exchange "+s.virtualHost+"/missing")
+		says(t, s.reaches(audit, "False", v1alpha1.ReasonDependencyNotReady), "exchange "+s.virtualHost+"/missing")
 		s.idle(1)
 		s.same("an edit that cannot be made", before)
 		edit(s.stage, audit, func(b *v1alpha1.ExchangeBinding) { b.Spec.Source = "fanout" })
-		s.ready(10*time.Second, audit)
+		s.ready(audit)
 		s.same("an edit that was taken back", before)
 	})
 }
@@ -80,28 +80,28 @@ func TestUndoConfig(t *testing.T) {
 	orders := s.topic("orders", 2, map[string]string{"retention.ms": "604800000", "max.message.bytes": "5000"})
 	passing := s.topic("passing", 1, nil)
 	s.create(orders, passing)
-	s.ready(15*time.Second, orders, passing)
+	s.ready(orders, passing)
 	s.alter(orders, map[string]string{"segment.ms": "3600000"}) // somebody else's
 	var before []string
-	within(t, 5*time.Second, "segment.ms to be shown", func(context.Context) (bool, string) {
+	within(t, "segment.ms to be shown", func(context.Context) (bool, string) {
 		before = s.describe(orders)
 		return slices.Contains(before, "segment.ms=3600000"), fmt.Sprintf("%q", before)
 	})
 
 	edit(s.stage, orders, func(t *v1alpha1.Topic) { delete(t.Spec.Config, "max.message.bytes") })
-	s.ready(15*time.Second, orders)
+	s.ready(orders)
 	wanted := slices.DeleteFunc(slices.Clone(before), func(line string) bool { return strings.HasPrefix(line, "max.message.bytes") })
 	if diff := cmp.Diff(wanted, s.describe(orders)); diff != "" {
 		t.Errorf("not exactly one key was unset (-wanted +found):\n%s", diff)
 	}
 	edit(s.stage, orders, func(t *v1alpha1.Topic) { t.Spec.Config = nil })
-	s.ready(15*time.Second, orders)
+	s.ready(orders)
 	if diff := cmp.Diff(map[string]string{"segment.ms": "3600000"}, s.configs(orders)); diff != "" {
 		t.Errorf("what was declared is not all unset, or more is (-wanted +found):\n%s", diff)
 	}
 
 	s.remove(passing)
-	within(t, 15*time.Second, "the topic to be gone", func(context.Context) (bool, string) {
+	within(t, "the topic to be gone", func(context.Context) (bool, string) {
 		now := s.describe(passing)
 		return now == nil, fmt.Sprintf("%q", now)
 	})
@@ -151,7 +151,7 @@ func TestDeletionPolicies(t *testing.T) {
 			s.create(q)
 			all = append(all, q)
 		}
-		s.ready(30*time.Second, all...)
+		s.ready(all...)
 		for i, f := range fates {
 			if f.full {
 				publish(t, channel, "orders", all[i].GetName(), "first", "second")
@@ -163,12 +163,12 @@ func TestDeletionPolicies(t *testing.T) {
 		wanted := slices.DeleteFunc(slices.Clone(before), func(line string) bool {
 			return slices.ContainsFunc(fates, func(f fate) bool { return !f.stays && strings.Contains(line, `"`+declare(f).Name) })
 		})
-		s.shows(40*time.Second, wanted)
+		s.shows(wanted)
 		s.idle(1)
-		s.shows(time.Second, wanted)
+		s.shows(wanted)
 
 		var leftBehind []string
-		within(t, 10*time.Second, "the connection to list what is left behind", func(context.Context) (bool, string) {
+		within(t, "the connection to list what is left behind", func(context.Context) (bool, string) {
 			s.get(s.connection)
 			leftBehind = nil
 			for _, entry := range s.connection.Status.LeftBehind {
@@ -188,7 +188,7 @@ func TestDeletionPolicies(t *testing.T) {
 			}
 			warning := "Warning LeftBehind RabbitMQConnection/shop: of Queue " + s.namespace + "/" + name + " stays on the broker: "
 			if f.listed {
-				says(t, s.arrives(10*time.Second, 1, warning)[0], "queue "+s.virtualHost+"/"+name)
+				says(t, s.arrives(1, warning)[0], "queue "+s.virtualHost+"/"+name)
 			} else if found := s.eventsWith(warning); len(found) > 0 {
 				t.Errorf("%q", found)
 			}
@@ -210,8 +210,8 @@ func TestDeletionPolicies(t *testing.T) {
 			}
 		}
 		s.create(again...)
-		s.ready(20*time.Second, again...)
-		within(t, 10*time.Second, "nothing to be left behind any more", func(context.Context) (bool, string) {
+		s.ready(again...)
+		within(t, "nothing to be left behind any more", func(context.Context) (bool, string) {
 			s.get(s.connection)
 			status := s.connection.Status
 			return status.LeftBehindCount == 0 && len(status.LeftBehind) == 0, fmt.Sprintf("%v", status.LeftBehind)
@@ -231,9 +231,9 @@ func TestDeletionPolicies(t *testing.T) {
 		for _, object := range again {
 			edit(s.stage, object.(*v1alpha1.Queue), func(q *v1alpha1.Queue) { q.Spec.DeletionPolicy = v1alpha1.DeleteAlways })
 		}
-		s.ready(10*time.Second, again...)
+		s.ready(again...)
 		s.remove(again...)
-		s.shows(20*time.Second, slices.DeleteFunc(wanted, func(line string) bool { return !strings.Contains(line, "exchange \"orders\"") }))
+		s.shows(slices.DeleteFunc(wanted, func(line string) bool { return !strings.Contains(line, "exchange \"orders\"") }))
 	})
 }
 
@@ -252,14 +252,14 @@ func TestTopicDeletionPolicies(t *testing.T) {
 			stays[topic] = policy == v1alpha1.Retain || policy == v1alpha1.DeleteIfUnused && full
 		}
 	}
-	s.ready(20*time.Second, all...)
+	s.ready(all...)
 	for _, object := range all {
 		if strings.HasSuffix(object.GetName(), "true") {
 			s.produce(object.(*v1alpha1.Topic), 3)
 		}
 	}
 	s.remove(all...)
-	within(t, 20*time.Second, "the topics to have gone", func(context.Context) (bool, string) {
+	within(t, "the topics to have gone", func(context.Context) (bool, string) {
 		for topic, stay := range stays {
 			if !stay && s.describe(topic) != nil {
 				return false, topic.BrokerName() + " is there"
@@ -267,13 +267,13 @@ func TestTopicDeletionPolicies(t *testing.T) {
 		}
 		return true, ""
 	})
-	within(t, 10*time.Second, "one topic to be left behind", func(context.Context) (bool, string) {
+	within(t, "one topic to be left behind", func(context.Context) (bool, string) {
 		s.get(s.connection)
 		status := s.connection.Status
 		return status.LeftBehindCount == 1 && status.PendingDeletions == 0 && status.LeftBehind[0].Object == "topic "+s.prefix+"deleteifunused-true",
 			fmt.Sprintf("%d pending, %v", status.PendingDeletions, status.LeftBehind)
 	})
-	s.arrives(5*time.Second, 1, corev1.EventTypeWarning+" "+v1alpha1.ReasonLeftBehind)
+	s.arrives(1, corev1.EventTypeWarning+" "+v1alpha1.ReasonLeftBehind)
 	time.Sleep(interval)
 	for topic, stay := range stays {
 		if stay && s.describe(topic) == nil {
@@ -286,7 +286,7 @@ func TestTopicDeletionPolicies(t *testing.T) {
 // of messages.
 func (s *scene) counts(queue string, messages int) {
 	s.t.Helper()
-	within(s.t, 20*time.Second, fmt.Sprintf("%d messages in %s", messages, queue), func(context.Context) (bool, string) {
+	within(s.t, fmt.Sprintf("%d messages in %s", messages, queue), func(context.Context) (bool, string) {
 		var all []brokerQueue
 		s.broker.Must(s.t, "GET", "/api/queues/"+s.virtualHost+"?disable_stats=true&enable_queue_totals=true", nil, &all)
 		for _, q := range all {

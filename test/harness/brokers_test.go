@@ -61,7 +61,7 @@ func TestSharedRabbitMQs(t *testing.T) {
 			if err := channel.PublishWithContext(t.Context(), "", "q", false, false, amqp.Publishing{Body: []byte("hello")}); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 5*time.Second, func() bool {
+			eventually(t, func() bool {
 				message, ok, err := channel.Get("q", true)
 				return err == nil && ok && string(message.Body) == "hello"
 			})
@@ -107,7 +107,7 @@ func TestPrivateRabbitMQKeepsDataAndPorts(t *testing.T) {
 func TestSharedKafka(t *testing.T) {
 	for name, k := range map[string]*Kafka{"1": SharedKafka(t), "3": SharedKafka3(t)} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), Patience)
 			defer cancel()
 			admin := k.Admin(t)
 			topic := k.NewTopicPrefix(t) + "a"
@@ -171,7 +171,7 @@ func scramOption(user, password string) kgo.Opt {
 // reaches asks for the brokers, each of which has to answer.
 func reaches(t *testing.T, k *Kafka, options ...kgo.Opt) error {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
 	defer cancel()
 	admin := kadm.NewClient(k.Client(t, append(options, kgo.RetryTimeout(2*time.Second))...))
 	_, err := admin.ListBrokers(ctx)
@@ -192,16 +192,16 @@ func TestPrivateKafkaLosesANode(t *testing.T) {
 		}
 	}
 	k.Kill(t, 2)
-	eventually(t, 30*time.Second, count(2))
+	eventually(t, count(2))
 	k.Start(t)
-	eventually(t, 30*time.Second, count(3))
+	eventually(t, count(3))
 }
 
-func eventually(t *testing.T, patience time.Duration, condition func() bool) {
+func eventually(t *testing.T, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(patience); !condition(); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(Patience); !condition(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("not so after %s", patience)
+			t.Fatalf("not so after %s", Patience)
 		}
 	}
 }

@@ -92,7 +92,7 @@ func (c *Controller) Start(t testing.TB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(Patience)
 	for !c.ready() {
 		select {
 		case <-done:
@@ -100,7 +100,7 @@ func (c *Controller) Start(t testing.TB) {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the controller is not ready after 30 s:\n%s", c.Tail(30))
+			t.Fatalf("the controller is not ready after %s:\n%s", Patience, c.Tail(30))
 		}
 	}
 }
@@ -210,15 +210,16 @@ func (c *Controller) send(s syscall.Signal) {
 	}
 }
 
-// Ended waits until the process has ended by itself; false if it has not by then.
-func (c *Controller) Ended(limit time.Duration) bool {
+// Ended waits for the process to end by itself, for Patience at most, and tells whether
+// it has.
+func (c *Controller) Ended() bool {
 	c.mu.Lock()
 	done := c.done
 	c.mu.Unlock()
 	select {
 	case <-done:
 		return true
-	case <-time.After(limit):
+	case <-time.After(Patience):
 		return false
 	}
 }
