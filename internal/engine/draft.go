@@ -35,8 +35,8 @@ type observation struct {
 
 func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*draft, error) {
 	c := o.cluster
-	scope := c.scopeOf(owners)
-	if !o.held.covers(scope) {
+	scope, covered := c.scopeWithin(o.held, owners)
+	if !covered {
 		return nil, errWidened
 	}
 	if o.live == nil {
@@ -76,6 +76,18 @@ func (c *Cluster) scopeOf(owners []topology.OwnerKey) scope {
 	c.state.Lock()
 	defer c.state.Unlock()
 	return c.scope(owners)
+}
+
+// scopeWithin is the scope of the owners that a stake was made for, and whether it
+// covers that still: only a change of the world can have widened it.
+func (c *Cluster) scopeWithin(held *stake, owners []topology.OwnerKey) (scope, bool) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	if c.world.Changes() == held.scope.changes {
+		return held.scope, true
+	}
+	now := c.scope(owners)
+	return now, held.covers(now)
 }
 
 // scope is for callers that hold c.state.

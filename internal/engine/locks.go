@@ -25,6 +25,8 @@ type stake struct {
 	all     bool
 	decides map[topology.ID]struct{}
 	needs   map[topology.ID]struct{}
+	// scope is what it was made for, where that was a plan for some owners.
+	scope scope
 }
 
 func newStake(decides, needs []topology.ID) *stake {

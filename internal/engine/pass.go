@@ -197,8 +197,10 @@ func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f
 }
 
 func (c *Cluster) stakeOf(owners []topology.OwnerKey) *stake {
-	s := c.scopeOf(owners)
-	return newStake(s.focus, s.needs)
+	scope := c.scopeOf(owners)
+	held := newStake(scope.focus, scope.needs)
+	held.scope = scope
+	return held
 }
 
 // run is one pass over some owners, whose stake the caller holds.
