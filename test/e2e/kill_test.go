@@ -92,13 +92,15 @@ type model struct {
 	declared, applied map[string]client.Object
 	wanted            map[string]bool // broker objects, as requests name them
 	came, went        map[string]int
-	next              int
+	// bindings there have been between the same two, under one path.
+	bindings map[string]map[string]bool
+	next     int
 }
 
 func newModel(s *scene, random *rand.Rand) *model {
 	return &model{
 		scene: s, random: random, declared: map[string]client.Object{}, applied: map[string]client.Object{},
-		came: map[string]int{}, went: map[string]int{},
+		came: map[string]int{}, went: map[string]int{}, bindings: map[string]map[string]bool{},
 	}
 }
 
@@ -178,8 +180,12 @@ func (m *model) count() {
 		}
 	}
 	for id := range now {
-		if !m.wanted[id] {
-			m.came[path(id)]++
+		if where := path(id); !m.wanted[id] {
+			m.came[where]++
+			if m.bindings[where] == nil {
+				m.bindings[where] = map[string]bool{}
+			}
+			m.bindings[where][id] = true
 		}
 	}
 	for id := range m.wanted {
@@ -254,7 +260,8 @@ func (m *model) listing() []string {
 
 // judge holds each write to the declarations: what answered as made or gone
 // must have come or gone as often, and nothing may have been there already. A
-// binding that was made when the controller was killed is made once more.
+// binding that was made when the controller was killed is made once more: each of those
+// that share a path, at each kill.
 func (m *model) judge(writes []harness.Request, kills int) {
 	m.t.Helper()
 	made, gone := map[string]int{}, map[string]int{}
@@ -276,8 +283,8 @@ func (m *model) judge(writes []harness.Request, kills int) {
 	check := func(what string, times, calledFor map[string]int) {
 		for where, n := range times {
 			allowed := calledFor[where]
-			if strings.Contains(where, "/bindings/") { // all those between two names, each of them
-				allowed += kills * max(m.came[where], 1)
+			if strings.Contains(where, "/bindings/") {
+				allowed += kills * len(m.bindings[where])
 			}
 			if n > allowed {
 				m.t.Errorf("%s was %s %d times, and called for %d times", where, what, n, calledFor[where])

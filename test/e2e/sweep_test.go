@@ -3,16 +3,13 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -304,35 +301,9 @@ func TestIdle(t *testing.T) {
 // controller could write, events included.
 func (s *stage) versions(t *testing.T) map[string]string {
 	t.Helper()
-	out := map[string]string{}
-	lists := []client.ObjectList{&v1alpha1.BrokerInventoryList{}}
-	for _, list := range v1alpha1.NewObjectLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
-	for _, list := range v1alpha1.NewConnectionLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
-	for _, list := range lists {
-		if err := s.client.List(t.Context(), list, client.InNamespace(s.namespace)); err != nil {
-			t.Fatal(err)
-		}
-		maps.Copy(out, versionsIn(t, list))
-	}
+	out := harness.ResourceVersions(t, s.client, s.namespace)
 	for _, event := range s.events() {
 		out["event "+event] = ""
-	}
-	return out
-}
-
-func versionsIn(t *testing.T, list client.ObjectList) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	if err := meta.EachListItem(list, func(o runtime.Object) error {
-		object := o.(client.Object)
-		out[fmt.Sprintf("%T %s", object, object.GetName())] = object.GetResourceVersion()
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
 	return out
 }
@@ -365,6 +336,7 @@ func TestMetrics(t *testing.T) {
 	down := s.kafka("down", "127.0.0.1:1")
 	s.create(down)
 	s.reaches(down, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
+	edit(s.stage, orders, func(e *v1alpha1.Exchange) { e.Annotations = map[string]string{v1alpha1.AnnotationReconcileAt: "now"} })
 	s.broker.Must(t, "DELETE", queuePath(s.virtualHost, "work"), nil, nil)
 	within(t, "the queue to be back", s.present(queuePath(s.virtualHost, "work")))
 	publish(t, amqpChannel(t, s.broker, s.virtualHost), "", "work")
@@ -391,6 +363,7 @@ func TestMetrics(t *testing.T) {
 		"owned":           {"warrener_owned_objects", []string{shop}, exactly(1)},
 		"requests":        {"warrener_broker_requests_total", []string{shop, `operation="probe"`, `outcome="2xx"`}, atLeast(2)},
 		"request time":    {"warrener_broker_request_seconds_count", []string{shop}, atLeast(10)},
+		"passes, edits":   {"warrener_pass_duration_seconds_count", []string{shop, `lane="edits"`}, atLeast(1)},
 		"passes, new":     {"warrener_pass_duration_seconds_count", []string{shop, `lane="rollout"`}, atLeast(1)},
 		"passes, sweep":   {"warrener_pass_duration_seconds_count", []string{shop, `lane="sweep"`}, atLeast(1)},
 		"observing":       {"warrener_observe_seconds_count", []string{shop}, atLeast(2)},

@@ -1,8 +1,10 @@
 package harness
 
 import (
+	"reflect"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -28,4 +30,31 @@ func NewClient(t testing.TB, config *rest.Config) client.WithWatch {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// ResourceVersions tells of each of Warrener's objects in a namespace in which state
+// it is, connections and the inventory included: what was written has another one.
+func ResourceVersions(t testing.TB, c client.Client, namespace string) map[string]string {
+	t.Helper()
+	lists := []client.ObjectList{&v1alpha1.BrokerInventoryList{}}
+	for _, list := range v1alpha1.NewObjectLists() {
+		lists = append(lists, list.(client.ObjectList))
+	}
+	for _, list := range v1alpha1.NewConnectionLists() {
+		lists = append(lists, list.(client.ObjectList))
+	}
+	out := map[string]string{}
+	for _, list := range lists {
+		if err := c.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
+			t.Fatal(err)
+		}
+		if err := meta.EachListItem(list, func(o runtime.Object) error {
+			object := o.(client.Object)
+			out[reflect.TypeOf(object).Elem().Name()+"/"+object.GetName()] = object.GetResourceVersion()
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
 }

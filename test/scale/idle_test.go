@@ -5,9 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // BenchmarkIdle measures drift checks that find nothing to do.
@@ -29,7 +27,7 @@ func BenchmarkIdle(b *testing.B) {
 // idle watches several drift checks with nothing to do: no write anywhere.
 func (s *scene) idle(watched time.Duration) (requests, cpu *row) {
 	s.tb.Helper()
-	versions := resourceVersions(s.tb, s.client, s.namespace)
+	versions := harness.ResourceVersions(s.tb, s.client, s.namespace)
 	end := s.profiles.during(s.tb, "idle")
 	start, before := time.Now(), s.controller.CPU(s.tb)
 	time.Sleep(watched)
@@ -56,7 +54,7 @@ func (s *scene) idle(watched time.Duration) (requests, cpu *row) {
 		s.tb.Errorf("a drift check with nothing to do writes to the broker: %v", writes)
 	}
 	requests.count("writes to the broker", 0)
-	for key, version := range resourceVersions(s.tb, s.client, s.namespace) {
+	for key, version := range harness.ResourceVersions(s.tb, s.client, s.namespace) {
 		if versions[key] != version {
 			s.tb.Errorf("a drift check with nothing to do writes %s", key)
 		}
@@ -83,27 +81,4 @@ func (s *scene) apiCalls(since time.Time) (reads, writes []string) {
 		}
 	}
 	return reads, writes
-}
-
-// resourceVersions tells of every object in the namespace whether it was
-// written, inventory included.
-func resourceVersions(tb testing.TB, c client.Client, namespace string) map[string]string {
-	tb.Helper()
-	out := map[string]string{}
-	for _, list := range v1alpha1.NewObjectLists() {
-		if err := c.List(tb.Context(), list.(client.ObjectList), client.InNamespace(namespace)); err != nil {
-			tb.Fatal(err)
-		}
-		for _, o := range list.Objects() {
-			out[o.KindName()+"/"+o.GetName()] = o.GetResourceVersion()
-		}
-	}
-	var inventories v1alpha1.BrokerInventoryList
-	if err := c.List(tb.Context(), &inventories, client.InNamespace(namespace)); err != nil {
-		tb.Fatal(err)
-	}
-	for _, o := range inventories.Items {
-		out["BrokerInventory/"+o.Name] = o.ResourceVersion
-	}
-	return out
 }

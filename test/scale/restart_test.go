@@ -4,6 +4,11 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // BenchmarkRestart measures how long a controller that is started again works
@@ -20,18 +25,28 @@ func BenchmarkRestart(b *testing.B) {
 	}
 }
 
+// inventories counts the objects that the inventory takes.
+func (s *scene) inventories() int {
+	s.tb.Helper()
+	var list v1alpha1.BrokerInventoryList
+	if err := s.client.List(s.tb.Context(), &list, client.InNamespace(s.namespace)); err != nil {
+		s.tb.Fatal(err)
+	}
+	return len(list.Items)
+}
+
 // restart stops the controller and starts it again.
 func (s *scene) restart() *row {
 	s.tb.Helper()
 	s.controller.Stop()
-	versions := resourceVersions(s.tb, s.client, s.namespace)
+	versions := harness.ResourceVersions(s.tb, s.client, s.namespace)
 	start := time.Now()
 	synced := s.start()
 	end := s.profiles.during(s.tb, "restart")
 	settled := s.settle(2 * time.Second).Sub(start)
 	cpu := s.controller.CPU(s.tb)
 	end()
-	for key, version := range resourceVersions(s.tb, s.client, s.namespace) {
+	for key, version := range harness.ResourceVersions(s.tb, s.client, s.namespace) {
 		// The new process writes its name into the inventory: that is the fence.
 		if versions[key] != version && !strings.HasPrefix(key, "BrokerInventory/") {
 			s.tb.Errorf("a restart with everything in place writes %s", key)

@@ -61,7 +61,7 @@ func newSceneOn(tb testing.TB, broker *harness.RabbitMQ) *scene {
 	tb.Helper()
 	plane := harness.SharedControlPlane(tb)
 	installed.Do(func() { plane.InstallCRDs(tb, filepath.Join(harness.Root(tb), "config", "crd", "bases")) })
-	s := &scene{tb: tb, plane: plane, client: newClient(tb, plane.Config), broker: broker}
+	s := &scene{tb: tb, plane: plane, client: harness.NewClient(tb, plane.Config), broker: broker}
 	s.namespace, s.host = plane.NewNamespace(tb), s.broker.NewVirtualHost(tb)
 	s.requests = harness.NewRecorder(tb, s.broker.ManagementURL)
 	s.endpoint = s.requests.URL

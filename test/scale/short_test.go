@@ -29,7 +29,7 @@ func TestShort(t *testing.T) {
 	restart := s.restart()
 	t.Log(restart)
 	// The objects of the inventory, of which the new process becomes the holder.
-	restart.atMost(t, "writes to the API server", 4)
+	restart.atMost(t, "writes to the API server", float64(s.inventories()))
 	restart.atMost(t, "requests to the broker", 40)
 
 	s.checkEvery(2 * time.Second)

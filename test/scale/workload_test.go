@@ -11,9 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -83,23 +80,6 @@ func connection(namespace string, broker *harness.RabbitMQ, endpoint, virtualHos
 			},
 		},
 	}
-}
-
-func newClient(tb testing.TB, config *rest.Config) client.WithWatch {
-	tb.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	own := rest.CopyConfig(config)
-	own.QPS = -1
-	c, err := client.NewWithWatch(own, client.Options{Scheme: scheme})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return c
 }
 
 // inParallel runs f on every object with a bounded number of writers.
