@@ -185,8 +185,10 @@ func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapt
 	return engine.Session{
 		AllowDeletes: allowed, Succeeds: true,
 		Connection: s.key, Broker: broker, ClusterID: s.reaches(),
-		Refresh: func(ctx context.Context) error { return r.refresh(ctx, cluster, brokerOf(s.key)) },
-		Verify:  func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
+		Refresh: func(ctx context.Context, what engine.Ending) error {
+			return r.refresh(ctx, cluster, brokerOf(s.key), what)
+		},
+		Verify: func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
 	}
 }
 

@@ -16,12 +16,16 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
+// mostQuestions are asked about what ends before everything is listed instead: to
+// the API server a question costs a twentieth of the listing of five thousand.
+const mostQuestions = 20
+
 // refresh brings a cluster's claims up to date with the API server, past the
 // cache, before something is deleted: the caches of two kinds are not ordered, and
 // somebody may have come to want it. An owner that does exist, or may exist where
 // this controller cannot look, keeps what it has.
-func (r *Registry) refresh(ctx context.Context, cluster *engine.Cluster, broker v1alpha1.BrokerType) error {
-	now, err := r.listUncached(ctx, broker)
+func (r *Registry) refresh(ctx context.Context, cluster *engine.Cluster, broker v1alpha1.BrokerType, what engine.Ending) error {
+	now, err := r.concerned(ctx, broker, what)
 	if err != nil {
 		return err
 	}
@@ -74,39 +78,97 @@ func (r *Registry) watches(namespace string) bool {
 	return len(r.options.WatchNamespaces) == 0 || slices.Contains(r.options.WatchNamespaces, namespace)
 }
 
-// listUncached lists what is declared for a kind of broker, by metadata alone:
-// what is known in this version already, and that is nearly all, need not be read.
-func (r *Registry) listUncached(ctx context.Context, broker v1alpha1.BrokerType) (map[topology.OwnerKey]*metav1.PartialObjectMetadata, error) {
-	namespaces := r.options.WatchNamespaces
-	if len(namespaces) == 0 {
-		namespaces = []string{metav1.NamespaceAll}
+// declared is what the API server has, by metadata alone: what is known in this
+// version already, and that is nearly all, need not be read.
+type declared map[topology.OwnerKey]*metav1.PartialObjectMetadata
+
+// question is a listing: of a kind, or of what a field selects of it.
+type question struct {
+	kind, namespace string
+	fields          client.MatchingFields
+}
+
+// concerned lists who could keep from ending what ends: who has to do with it where
+// few questions tell, else everybody.
+func (r *Registry) concerned(ctx context.Context, broker v1alpha1.BrokerType, what engine.Ending) (declared, error) {
+	if questions, few := r.questionsAbout(what); few {
+		out, err := r.ask(ctx, questions)
+		if !apierrors.IsBadRequest(err) { // CRDs of an older Warrener, or an API server before 1.31, select by no field
+			return out, err
+		}
 	}
-	type page struct {
-		kind string
-		list metav1.PartialObjectMetadataList
-	}
-	var pages []*page
-	group, ctx := errgroup.WithContext(ctx)
+	var everybody []question
 	for _, object := range v1alpha1.NewObjects() {
-		if compile.ConnectionOf(object).Kind != string(broker)+"Connection" {
-			continue
+		if compile.ConnectionOf(object).Kind == string(broker)+"Connection" {
+			everybody = append(everybody, r.everywhere(question{kind: object.KindName()})...)
 		}
-		for _, namespace := range namespaces {
-			p := &page{kind: object.KindName()}
-			p.list.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(p.kind + "List"))
-			pages = append(pages, p)
-			// A list that is up to date waits for the API server's own cache: all wait at once.
-			group.Go(func() error { return r.reader.List(ctx, &p.list, client.InNamespace(namespace)) })
+	}
+	return r.ask(ctx, everybody)
+}
+
+// questionsAbout asks who declares what ends, and whether its owners are there.
+func (r *Registry) questionsAbout(what engine.Ending) (questions []question, few bool) {
+	if what.All {
+		return nil, false
+	}
+	asked := map[compile.Selector]bool{}
+	for _, id := range what.Objects {
+		selectors, able := compile.Claimants(id)
+		if !able {
+			return nil, false
 		}
+		for _, s := range selectors {
+			if !asked[s] {
+				asked[s] = true
+				questions = append(questions, r.everywhere(question{kind: s.Kind, fields: client.MatchingFields{s.Field: s.Value}})...)
+			}
+		}
+		if len(questions) > mostQuestions {
+			return nil, false
+		}
+	}
+	for _, owner := range what.Owners {
+		if r.watches(owner.Namespace) {
+			questions = append(questions, question{kind: owner.Kind, namespace: owner.Namespace, fields: client.MatchingFields{compile.FieldName: owner.Name}})
+		}
+	}
+	return questions, len(questions) <= mostQuestions
+}
+
+// everywhere asks a question in each namespace that is watched.
+func (r *Registry) everywhere(q question) []question {
+	if len(r.options.WatchNamespaces) == 0 {
+		return []question{q}
+	}
+	var out []question
+	for _, namespace := range r.options.WatchNamespaces {
+		q.namespace = namespace
+		out = append(out, q)
+	}
+	return out
+}
+
+// ask asks all at once: an answer that is up to date waits for the API server's own
+// cache.
+func (r *Registry) ask(ctx context.Context, questions []question) (declared, error) {
+	answers := make([]metav1.PartialObjectMetadataList, len(questions))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, q := range questions {
+		answers[i].SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(q.kind + "List"))
+		options := []client.ListOption{client.InNamespace(q.namespace)}
+		if q.fields != nil {
+			options = append(options, q.fields)
+		}
+		group.Go(func() error { return r.reader.List(ctx, &answers[i], options...) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, fmt.Errorf("list past the cache: %w", err)
 	}
-	out := map[topology.OwnerKey]*metav1.PartialObjectMetadata{}
-	for _, p := range pages {
-		for i := range p.list.Items {
-			meta := &p.list.Items[i]
-			out[topology.OwnerKey{Kind: p.kind, Namespace: meta.GetNamespace(), Name: meta.GetName()}] = meta
+	out := declared{}
+	for i, q := range questions {
+		for j := range answers[i].Items {
+			meta := &answers[i].Items[j]
+			out[topology.OwnerKey{Kind: q.kind, Namespace: meta.GetNamespace(), Name: meta.GetName()}] = meta
 		}
 	}
 	return out, nil

@@ -2,13 +2,20 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/compile"
+	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -42,7 +49,7 @@ func TestRefreshReadsWhatIsNew(t *testing.T) {
 	}
 	s.cluster.RemoveClaim(owner("gone"), true)
 
-	if err := r.refresh(t.Context(), s.cluster, v1alpha1.BrokerTypeRabbitMQ); err != nil {
+	if err := r.refresh(t.Context(), s.cluster, v1alpha1.BrokerTypeRabbitMQ, engine.Ending{All: true}); err != nil {
 		t.Fatal(err)
 	}
 	slices.Sort(read)
@@ -58,5 +65,86 @@ func TestRefreshReadsWhatIsNew(t *testing.T) {
 		if claim := s.cluster.Claim(topology.OwnerKey{Kind: v1alpha1.KindQueue, Namespace: "shop", Name: name}); claim != nil {
 			t.Errorf("%s has a claim: %+v", name, claim)
 		}
+	}
+}
+
+// A deletion asks about what it deletes, and lists nothing whole.
+func TestRefreshAsksAboutWhatEnds(t *testing.T) {
+	gone, stays, wants, other := queueObject("gone"), queueObject("stays"), queueObject("wants"), queueObject("other")
+	wants.Spec.DeadLetter = &v1alpha1.DeadLetter{Queue: "gone"}
+	binding := &v1alpha1.ExchangeBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "binding", Generation: 1}}
+	binding.Spec = v1alpha1.ExchangeBindingSpec{
+		ConnectionRef: queueObject("").Spec.ConnectionRef, BindingSource: v1alpha1.BindingSource{Source: "orders"}, Destination: "gone", DestinationType: "queue",
+	}
+	stored := []v1alpha1.Object{stays, wants, other, binding}
+	queueGone, exchange := topology.QueueID("shop", "gone"), topology.ExchangeID("shop", "gone.dlx")
+	many := engine.Ending{}
+	for i := range mostQuestions {
+		many.Objects = append(many.Objects, topology.QueueID("shop", fmt.Sprintf("q%d", i)))
+	}
+	unable := func(field string) error { return apierrors.NewBadRequest("field label not supported: " + field) }
+	cases := map[string]struct {
+		reason string
+		what   engine.Ending
+		fails  func(field string) error
+		watch  []string
+		whole  bool // everything is listed
+		found  []string
+	}{
+		"Queue":    {reason: "who declares it, for dead letters too, binds it, or owned it", what: engine.Ending{Objects: []topology.ID{queueGone}, Owners: []topology.OwnerKey{owner("stays")}}, found: []string{"binding", "stays", "wants"}},
+		"Hidden":   {reason: "what is not watched cannot be asked for", what: engine.Ending{Objects: []topology.ID{queueGone}, Owners: []topology.OwnerKey{owner("stays")}}, watch: []string{"elsewhere"}},
+		"Exchange": {reason: "lists name it", what: engine.Ending{Objects: []topology.ID{queueGone, exchange}}, whole: true, found: []string{"binding", "other", "stays", "wants"}},
+		"All":      {reason: "the engine says so", what: engine.Ending{All: true, Objects: []topology.ID{queueGone}}, whole: true, found: []string{"binding", "other", "stays", "wants"}},
+		"Many":     {reason: "to list is cheaper then", what: many, whole: true, found: []string{"binding", "other", "stays", "wants"}},
+		"Unable":   {reason: "an older API server selects by name alone", what: engine.Ending{Objects: []topology.ID{queueGone}}, fails: unable, whole: true, found: []string{"binding", "other", "stays", "wants"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			whole := false
+			var mu sync.Mutex
+			server := newClient(t, interceptor.Funcs{
+				List: func(ctx context.Context, w client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+					var options client.ListOptions
+					options.ApplyOptions(opts)
+					if options.FieldSelector == nil {
+						mu.Lock()
+						whole = true
+						mu.Unlock()
+						return w.List(ctx, list, opts...)
+					}
+					by := options.FieldSelector.Requirements()[0]
+					if c.fails != nil {
+						return c.fails(by.Field)
+					}
+					// The fake cannot select metadata by what the spec says.
+					answer := list.(*metav1.PartialObjectMetadataList)
+					for _, object := range stored {
+						selector := compile.Selector{Kind: strings.TrimSuffix(answer.Kind, "List"), Field: by.Field, Value: by.Value}
+						if selector.Selects(object) && (options.Namespace == "" || options.Namespace == object.GetNamespace()) {
+							answer.Items = append(answer.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+								Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), Generation: object.GetGeneration(),
+							}})
+						}
+					}
+					return nil
+				},
+			}, connectionObject(), stays, wants, other, binding)
+			r, _, _ := newRegistry(server)
+			r.options.WatchNamespaces = c.watch
+			s := r.session(connectionKey())
+			s.cluster = r.cluster(v1alpha1.BrokerTypeRabbitMQ, "one")
+			if err := r.refresh(t.Context(), s.cluster, v1alpha1.BrokerTypeRabbitMQ, c.what); err != nil {
+				t.Fatal(err)
+			}
+			var found []string
+			for _, object := range []v1alpha1.Object{gone, stays, wants, other, binding} {
+				if s.cluster.Claim(keyOf(object)) != nil {
+					found = append(found, object.GetName())
+				}
+			}
+			slices.Sort(found)
+			check(t, c.reason, c.found, found)
+			check(t, "everything is listed", c.whole, whole)
+		})
 	}
 }

@@ -115,6 +115,7 @@ type ExchangeSpec struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=exchanges,singular=exchange,categories=warrener,shortName=wex
+// +kubebuilder:selectablefield:JSONPath=`.spec.name`
 // +kubebuilder:printcolumn:name="Exchange",type=string,JSONPath=`.status.brokerName`
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

@@ -78,6 +78,7 @@ type ExchangeBindingSpec struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=exchangebindings,singular=exchangebinding,categories=warrener,shortName=wxb
+// +kubebuilder:selectablefield:JSONPath=`.spec.destination`
 // +kubebuilder:printcolumn:name="Source",type=string,JSONPath=`.spec.source`
 // +kubebuilder:printcolumn:name="Destination",type=string,JSONPath=`.spec.destination`
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.destinationType`

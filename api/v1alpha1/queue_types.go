@@ -280,6 +280,8 @@ type QueueSpec struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:path=queues,singular=queue,categories=warrener,shortName=wq
+// +kubebuilder:selectablefield:JSONPath=`.spec.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.deadLetter.queue`
 // +kubebuilder:printcolumn:name="Queue",type=string,JSONPath=`.status.brokerName`
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.spec.type`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`

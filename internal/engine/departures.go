@@ -77,25 +77,37 @@ func (c *Cluster) judge(s Session) bool {
 	return news
 }
 
-// planned makes the plan of a pass. If that ends something, what is stored of the
-// owners is looked at, past every cache, and what the breaker says; with any news
-// the plan is made anew.
+// planned makes the plan of a pass. If that ends something, what is stored of those
+// concerned is looked at, past every cache, and what the breaker says; with any news
+// the plan is made anew, and everybody is looked at if it ends something else.
 func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (*draft, error) {
-	p, err := (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
+	plan := func() (*draft, error) {
+		return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
+	}
+	p, err := plan()
 	if err != nil {
 		return nil, err
 	}
-	refreshed := s.Refresh != nil && (c.endsSomething(p.Plan) || c.departs(s))
-	if refreshed {
-		if err := s.Refresh(ctx); err != nil {
+	var looked Ending
+	if s.Refresh != nil {
+		looked = c.ending(p.Plan)
+		looked.All = looked.All || c.departs(s)
+		if err := c.lookAt(ctx, s, looked); err != nil {
 			return nil, err
 		}
 	}
-	if news := c.judge(s); !news && (!refreshed || !c.changedSince(p.changes)) {
+	if news := c.judge(s); !news && (looked.none() || !c.changedSince(p.changes)) {
 		return p, nil
 	}
 	// From the start: what the owners want may be something else by now.
-	return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
+	p, err = plan()
+	if err != nil || s.Refresh == nil || looked.covers(c.ending(p.Plan)) {
+		return p, err
+	}
+	if err := c.lookAt(ctx, s, Ending{All: true}); err != nil {
+		return nil, err
+	}
+	return plan()
 }
 
 func (c *Cluster) changedSince(changes uint64) bool {

@@ -123,7 +123,7 @@ func TestBreakerLooksPastTheCache(t *testing.T) {
 	s.restart()
 	s.cluster.breaker = smallBreaker
 	refreshed := 0
-	s.session.Refresh = func(context.Context) error {
+	s.session.Refresh = func(context.Context, Ending) error {
 		refreshed++
 		s.set(claims...)
 		return nil

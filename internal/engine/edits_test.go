@@ -44,7 +44,7 @@ func TestRefreshComesBeforeAnOwnerIsStruckOff(t *testing.T) {
 	s.edits()
 	s.restart()
 	s.set(cr("shop/b", shares(dead)))
-	s.session.Refresh = func(context.Context) error {
+	s.session.Refresh = func(context.Context, Ending) error {
 		s.cluster.SetClaim(&topology.Claim{Owner: topology.Owner{OwnerKey: key("shop/a")}, Suspended: true})
 		return nil
 	}
@@ -180,33 +180,33 @@ func TestRefreshComesBeforeDeletions(t *testing.T) {
 	}
 	t.Run("Gone", func(t *testing.T) {
 		s := start(t)
-		s.session.Refresh = func(context.Context) error { s.journal.add("refresh"); return nil }
+		s.session.Refresh = func(context.Context, Ending) error { s.journal.add("refresh"); return nil }
 		s.edits()
 		check(t, "first the list, then the fence, then the deletion", []string{"refresh", "books: + queue shop/q", "delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
 	})
 	t.Run("Reappeared", func(t *testing.T) {
 		s := start(t)
-		s.session.Refresh = func(context.Context) error { s.set(cr("shop/q", wants(q))); return nil }
+		s.session.Refresh = func(context.Context, Ending) error { s.set(cr("shop/q", wants(q))); return nil }
 		check(t, "an owner that is there keeps what it has", []string{"shop/q Ready Succeeded: queue shop/q is as declared"}, said(s.edits()))
 		check(t, "nothing is deleted", []string(nil), s.journal.take())
 	})
 	t.Run("Unknown", func(t *testing.T) {
 		s := start(t)
-		s.session.Refresh = func(context.Context) error { return errors.New("the API server is away") }
+		s.session.Refresh = func(context.Context, Ending) error { return errors.New("the API server is away") }
 		_, _ = s.editsFail()
 		check(t, "who cannot be asked about is not deleted", []string(nil), s.journal.take())
 		check(t, "and is due again", "0s", s.dueIn())
 	})
 	t.Run("NothingEnds", func(t *testing.T) {
 		s := newStage(t)
-		s.session.Refresh = func(context.Context) error { t.Error("there is nothing to ask about"); return nil }
+		s.session.Refresh = func(context.Context, Ending) error { t.Error("there is nothing to ask about"); return nil }
 		s.set(cr("shop/q", wants(q)))
 		s.edits()
 	})
 	t.Run("InASweep", func(t *testing.T) {
 		s := start(t)
 		s.cluster.takeDirty(via, Everything, MostEdits)
-		s.session.Refresh = func(context.Context) error { s.set(cr("shop/q", wants(q))); return nil }
+		s.session.Refresh = func(context.Context, Ending) error { s.set(cr("shop/q", wants(q))); return nil }
 		s.sweep()
 		check(t, "the same holds for a sweep", []string(nil), s.journal.take())
 	})

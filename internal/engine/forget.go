@@ -32,7 +32,7 @@ func (c *Cluster) Forget(ctx context.Context, s Session, what Forgetting) (forgo
 		return nil, nil, err
 	}
 	if s.Refresh != nil {
-		if err := s.Refresh(ctx); err != nil {
+		if err := s.Refresh(ctx, Ending{All: true}); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -165,7 +165,7 @@ func TestOrphanIsLookedFor(t *testing.T) {
 	s.advance()
 	s.restart()
 	looked := false
-	s.session.Refresh = func(context.Context) error {
+	s.session.Refresh = func(context.Context, Ending) error {
 		looked = true
 		s.set(cr("shop/q", migrates, generation(2), wants(exchange("x"), shorter())), cr("audit/b", wants(bind("x", "q", "k"))))
 		return nil

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/warrener-dev/warrener/internal/plan"
@@ -33,9 +32,9 @@ type Session struct {
 	// for that one.
 	ClusterID string
 	// Refresh brings the cluster's claims up to date with what is stored, past
-	// every cache. It is called before anything is deleted because its owner
-	// is gone.
-	Refresh func(ctx context.Context) error
+	// every cache, as far as they could keep from ending what ends. It is called
+	// before anything is deleted.
+	Refresh func(ctx context.Context, what Ending) error
 	// Verify fails if the broker that answers is not that of the inventory any
 	// more. It is called before anything is written, to the broker or about it.
 	Verify func(ctx context.Context) error
@@ -231,26 +230,4 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	err = x.run(ctx)
 	c.conclude(owners, p, x, report)
 	return report, err
-}
-
-// endsSomething tells whether the plan takes away what a departed owner had,
-// ends an operation of it, or takes its name from the books: a claim that is not there may only not be known yet.
-func (c *Cluster) endsSomething(p *plan.Plan) bool {
-	if len(p.Forget) > 0 {
-		return true
-	}
-	if slices.ContainsFunc(p.Steps(), func(s topology.Step) bool { return s.Verb == topology.VerbDelete }) {
-		return true
-	}
-	c.state.Lock()
-	defer c.state.Unlock()
-	if slices.ContainsFunc(p.Operations, c.isOrphan) {
-		return true
-	}
-	return slices.ContainsFunc(p.Record, func(entry topology.Entry) bool {
-		old, _ := c.world.Entry(entry.ID)
-		return slices.ContainsFunc(old.Owners, func(owner topology.OwnerKey) bool {
-			return c.world.Claim(owner) == nil && !slices.Contains(entry.Owners, owner)
-		})
-	})
 }
