@@ -48,6 +48,8 @@ type statusWriter struct {
 	stopped bool
 	// recent statuses are newer than the cache's copy of the object.
 	recent map[topology.OwnerKey]recentStatus
+	// standing verdicts need not be compared again.
+	standing *standingVerdicts
 }
 
 type recentStatus struct {
@@ -63,6 +65,8 @@ func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clo
 		enter:  func(context.Context, topology.ConnectionKey) (func(), bool) { return func() {}, true },
 		busy:   map[topology.OwnerKey]bool{},
 		recent: map[topology.OwnerKey]recentStatus{},
+
+		standing: newStanding(),
 	}
 	w.wake = sync.NewCond(&w.mu)
 	return w
@@ -88,9 +92,19 @@ func (w *statusWriter) add(verdicts []engine.Verdict) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, v := range verdicts {
-		w.queue.add(v)
+		if !w.standing.has(v) {
+			w.standing.drop(v.Owner.OwnerKey)
+			w.queue.add(v)
+		}
 	}
 	w.wake.Broadcast()
+}
+
+// heard is told of whatever happens to an object, its status included.
+func (w *statusWriter) heard(key topology.OwnerKey) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.standing.heard(key)
 }
 
 // next waits for a verdict whose object no other worker has in hand.
@@ -131,6 +145,9 @@ func (w *statusWriter) work(ctx context.Context) {
 // write publishes the contract and patches the status, unless it says so already.
 func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	key := v.Owner.OwnerKey
+	w.mu.Lock()
+	heard := w.standing.news
+	w.mu.Unlock()
 	object := v1alpha1.NewObject(key.Kind)
 	if err := w.client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: key.Name}, object); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -150,16 +167,32 @@ func (w *statusWriter) write(ctx context.Context, v engine.Verdict) error {
 	before, read := w.present(key, object)
 	after := objectStatus(w.clock(), before, object.BrokerName(), v)
 	unpublished := w.contracts.publish(ctx, object, v, &after)
+	if reflect.DeepEqual(before, after) {
+		if unpublished == nil && v1alpha1.ContractConfigMap(object) == "" { // what a contract says depends on more than the verdict
+			w.stands(v, heard)
+		}
+		return unpublished
+	}
 	return errors.Join(unpublished, w.patch(ctx, key, object, read, before, after))
+}
+
+// stands notes that the status says a verdict, unless something has been heard since it
+// was read, or another verdict is to be written.
+func (w *statusWriter) stands(v engine.Verdict, since uint64) {
+	key := v.Owner.OwnerKey
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, queued := w.queue.latest[key]
+	_, ahead := w.recent[key]
+	if !queued && !ahead {
+		w.standing.put(v, since)
+	}
 }
 
 // patch writes what differs. An approval that came meanwhile stays: it is named
 // only to take away one that is outdated, and then no other version of the object
 // than the one that was read is changed.
 func (w *statusWriter) patch(ctx context.Context, key topology.OwnerKey, object v1alpha1.Object, read string, before, after v1alpha1.ObjectStatus) error {
-	if reflect.DeepEqual(before, after) {
-		return nil
-	}
 	object.SetResourceVersion(read)
 	base := object.DeepCopyObject().(v1alpha1.Object)
 	*base.GetStatus() = before
@@ -209,6 +242,7 @@ func (w *statusWriter) forget(key topology.OwnerKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.recent, key)
+	w.standing.drop(key)
 	w.contracts.forget(key)
 }
 

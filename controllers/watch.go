@@ -69,11 +69,13 @@ func (r *Registry) watchObjects(c cache.Cache, kind v1alpha1.Object) source.Type
 			note(e.Object, nil, q)
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[client.Object], q queue) {
+			r.status.heard(keyOf(e.ObjectNew.(v1alpha1.Object)))
 			if changed(e.ObjectOld, e.ObjectNew) {
 				note(e.ObjectNew, nil, q)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[client.Object], q queue) {
+			r.status.heard(keyOf(e.Object.(v1alpha1.Object)))
 			end := &departure{seen: time.Now()}
 			if !e.DeleteStateUnknown {
 				end.last = e.Object.(v1alpha1.Object)
