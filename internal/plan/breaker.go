@@ -111,7 +111,7 @@ func (w *World) living() int {
 		if w.claims[owner] == nil {
 			continue
 		}
-		for id := range ids {
+		for _, id := range ids {
 			if id.Kind != topology.KindBinding {
 				n++
 				break

@@ -17,9 +17,10 @@ type World struct {
 	mute map[topology.OwnerKey]struct{}
 	// gated claims need the approval of a person.
 	gated map[topology.OwnerKey]struct{}
-	// inventory and its reverse.
+	// inventory and its reverse, sorted: most owners hold one or two objects, for which
+	// a set would take ten times the room.
 	inventory topology.Inventory
-	holdings  map[topology.OwnerKey]map[topology.ID]struct{}
+	holdings  map[topology.OwnerKey][]topology.ID
 	// underway: objects with an operation.
 	underway map[topology.ID]struct{}
 	// wishes are what was last wanted of those that nobody wants any more.
@@ -51,7 +52,7 @@ func NewWorld() *World {
 		mute:      map[topology.OwnerKey]struct{}{},
 		gated:     map[topology.OwnerKey]struct{}{},
 		inventory: topology.Inventory{},
-		holdings:  map[topology.OwnerKey]map[topology.ID]struct{}{},
+		holdings:  map[topology.OwnerKey][]topology.ID{},
 		underway:  map[topology.ID]struct{}{},
 		wishes:    map[topology.ID]topology.Resource{},
 		departed:  map[topology.OwnerKey]topology.Policy{},
@@ -142,13 +143,13 @@ func (w *World) SetEntry(entry topology.Entry) {
 		delete(w.wishes, entry.ID)
 	}
 	for _, owner := range entry.Owners {
-		if w.holdings[owner] == nil {
-			w.holdings[owner] = map[topology.ID]struct{}{}
-		}
 		if w.claims[owner] == nil {
 			w.absent[owner] = struct{}{}
 		}
-		w.holdings[owner][entry.ID] = struct{}{}
+		held := w.holdings[owner]
+		if at, there := slices.BinarySearchFunc(held, entry.ID, topology.ID.Compare); !there {
+			w.holdings[owner] = slices.Insert(held, at, entry.ID)
+		}
 	}
 }
 
@@ -168,8 +169,12 @@ func (w *World) DropEntry(id topology.ID) {
 func (w *World) unhold(id topology.ID) {
 	w.changes++
 	for _, owner := range w.inventory[id].Owners {
-		delete(w.holdings[owner], id)
-		if len(w.holdings[owner]) == 0 {
+		held := w.holdings[owner]
+		if at, there := slices.BinarySearchFunc(held, id, topology.ID.Compare); there {
+			held = slices.Delete(held, at, at+1)
+			w.holdings[owner] = held
+		}
+		if len(held) == 0 {
 			delete(w.holdings, owner)
 			delete(w.absent, owner)
 		}
@@ -239,12 +244,7 @@ func (w *World) Wanters(id topology.ID) []topology.OwnerKey {
 
 // Holdings lists what an owner has in the inventory, sorted.
 func (w *World) Holdings(key topology.OwnerKey) []topology.ID {
-	ids := make([]topology.ID, 0, len(w.holdings[key]))
-	for id := range w.holdings[key] {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, topology.ID.Compare)
-	return ids
+	return slices.Clone(w.holdings[key])
 }
 
 // Holds tells whether an owner has anything in the inventory.
@@ -286,7 +286,7 @@ func (w *World) Focus(owners []topology.OwnerKey) []topology.ID {
 				add(want.Resource.ID())
 			}
 		}
-		for id := range w.holdings[key] {
+		for _, id := range w.holdings[key] {
 			add(id)
 		}
 	}
