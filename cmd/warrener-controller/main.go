@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -41,6 +42,11 @@ type settings struct {
 	queueMetrics       bool
 }
 
+// gcPercent is how much garbage may gather, in percent of what is in use, unless the
+// environment variable GOGC says otherwise. Nearly all of what is in use is kept for
+// long, so that to collect more often costs little CPU and saves a fifth of the memory.
+const gcPercent = 60
+
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "warrener-controller:", err)
@@ -71,6 +77,9 @@ func run() error {
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
 	klog.SetLogger(ctrl.Log.WithName("client-go")) // one format for one log
 
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx := ctrl.SetupSignalHandler()
 	config, err := ctrl.GetConfig()
 	if err != nil {
