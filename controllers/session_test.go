@@ -92,9 +92,7 @@ func TestPacing(t *testing.T) {
 	own := connectionObject()
 	own.Spec.Interval = &metav1.Duration{Duration: time.Hour}
 	for want, c := range map[time.Duration]v1alpha1.Connection{time.Minute: connectionObject(), time.Hour: own} {
-		if got := r.intervalOf(c); got > want || got < want-want/10-1 {
-			t.Errorf("the next sweep is in %s, want about %s", got, want)
-		}
+		check(t, "the interval", want, r.intervalOf(c))
 	}
 }
 
@@ -203,4 +201,26 @@ func TestAPIServerAwayIsNoTroubleOfTheBroker(t *testing.T) {
 		t.Fatal(err)
 	}
 	check(t, "conditions", connection.Status.Conditions, now.Status.Conditions)
+}
+
+// A hundred connections that have begun together do not check together.
+func TestChecksAreSpread(t *testing.T) {
+	const interval, parts = time.Minute, 6
+	spread := map[time.Duration]int{}
+	for i := range 600 {
+		key := topology.ConnectionKey{Kind: v1alpha1.KindRabbitMQConnection, Namespace: "shop", Name: fmt.Sprint(i)}
+		first := untilCheck(key, interval, noon)
+		if first < interval/10 || first > interval+interval/10 {
+			t.Fatalf("%s: the first check after %s", key, first)
+		}
+		then := noon.Add(first)
+		check(t, "from then on once an interval", interval, untilCheck(key, interval, then))
+		check(t, "whatever a check takes", interval-time.Second, untilCheck(key, interval, then.Add(time.Second)))
+		spread[(first%interval)/(interval/parts)]++
+	}
+	for part := range time.Duration(parts) {
+		if n := spread[part]; n < 50 || n > 150 {
+			t.Errorf("of 600 checks %d come in the %dth sixth of an interval", n, part+1)
+		}
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -86,7 +88,22 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		s.answered(requested)
 	}
 	r.reportConnection(ctx, s, c, cluster)
-	return reconcile.Result{RequeueAfter: r.intervalOf(c)}, nil
+	return reconcile.Result{RequeueAfter: untilCheck(key, r.intervalOf(c), time.Now())}, nil
+}
+
+// untilCheck is the time until the next drift check of a connection. Each has a moment
+// of its own within the interval: a hundred that began together, with the process, would
+// else check together ever after, and keep edits waiting. A check that would come within
+// a tenth of the interval is left out.
+func untilCheck(key topology.ConnectionKey, interval time.Duration, now time.Time) time.Duration {
+	name := fnv.New64a()
+	_, _ = io.WriteString(name, key.String()) // it never fails
+	moment := time.Duration(name.Sum64() % uint64(interval))
+	wait := moment - time.Duration(now.UnixNano()%int64(interval))
+	for wait < interval/10 {
+		wait += interval
+	}
+	return wait
 }
 
 // sweepSlices checks everything on the connection.
@@ -348,12 +365,11 @@ func (s *session) answered(requested string) {
 	s.handled = requested
 }
 
-// intervalOf is the time until the next sweep, up to a tenth less so that many
-// connections do not sweep in step.
+// intervalOf is the time between two drift checks of a connection.
 func (r *Registry) intervalOf(c v1alpha1.Connection) time.Duration {
 	interval := r.options.Interval
 	if own := c.GetInterval(); own != nil {
 		interval = own.Duration
 	}
-	return interval - rand.N(interval/10+1)
+	return interval
 }
