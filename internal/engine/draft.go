@@ -78,12 +78,13 @@ func (c *Cluster) scopeOf(owners []topology.OwnerKey) scope {
 	return c.scope(owners)
 }
 
-// scopeWithin is the scope of the owners that a stake was made for, and whether it
-// covers that still: only a change of the world can have widened it.
+// scopeWithin is the scope of some owners of a stake, and whether it covers that
+// still: for all of those that it was made for, only a change of the world makes it
+// another one.
 func (c *Cluster) scopeWithin(held *stake, owners []topology.OwnerKey) (scope, bool) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	if c.world.Changes() == held.scope.changes {
+	if c.world.Changes() == held.scope.changes && slices.Equal(owners, held.owners) {
 		return held.scope, true
 	}
 	now := c.scope(owners)

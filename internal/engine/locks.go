@@ -25,8 +25,9 @@ type stake struct {
 	all     bool
 	decides map[topology.ID]struct{}
 	needs   map[topology.ID]struct{}
-	// scope is what it was made for, where that was a plan for some owners.
-	scope scope
+	// owners and scope are what it was made for, where that was a plan for some owners.
+	owners []topology.OwnerKey
+	scope  scope
 }
 
 func newStake(decides, needs []topology.ID) *stake {

@@ -199,7 +199,7 @@ func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f
 func (c *Cluster) stakeOf(owners []topology.OwnerKey) *stake {
 	scope := c.scopeOf(owners)
 	held := newStake(scope.focus, scope.needs)
-	held.scope = scope
+	held.owners, held.scope = owners, scope
 	return held
 }
 
