@@ -52,9 +52,15 @@ func onBrokers(t *testing.T, brokers []*harness.RabbitMQ, play func(t *testing.T
 
 func newScene(t *testing.T, broker *harness.RabbitMQ) *scene {
 	t.Helper()
+	return newSceneIn(t, broker, broker.NewVirtualHost(t))
+}
+
+// newSceneIn is newScene in a virtual host that is there, as broker.User.
+func newSceneIn(t *testing.T, broker *harness.RabbitMQ, virtualHost string) *scene {
+	t.Helper()
 	s := &scene{
 		stage: newStage(t), broker: broker,
-		virtualHost: broker.NewVirtualHost(t), recorder: harness.NewRecorder(t, broker.ManagementURL),
+		virtualHost: virtualHost, recorder: harness.NewRecorder(t, broker.ManagementURL),
 	}
 	s.controller.Start(t)
 	secret, connection := s.rabbit("shop", broker, s.virtualHost, s.recorder.URL)
