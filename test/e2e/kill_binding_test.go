@@ -33,6 +33,10 @@ func TestKilledInTheMiddleOfABinding(t *testing.T) {
 func killInBindings(t *testing.T, tags string, shared bool) {
 	t.Parallel()
 	const resources, keys = 2, 20
+	most := 2 * resources * keys // writes for an edit of all
+	if shared {
+		most = 1 + resources*keys // all that are new in one
+	}
 	rounds := 2
 	if harness.Long() {
 		rounds = 30
@@ -76,11 +80,11 @@ func killInBindings(t *testing.T, tags string, shared bool) {
 		for i, object := range bindings {
 			edit(s.stage, object.(*v1alpha1.ExchangeBinding), func(b *v1alpha1.ExchangeBinding) { b.Spec.RoutingKeys = keysOf(round, i) })
 		}
+		<-writes // new ones are made, and then old ones deleted
 		if round%2 == 0 {
-			s.killAfter(start, rand.IntN(2*resources*keys)) // new ones are made, then old ones deleted
+			s.killAfter(start, rand.IntN(most))
 		} else {
-			<-writes
-			time.Sleep(time.Duration(rand.IntN(20_000)) * time.Microsecond)
+			time.Sleep(time.Duration(rand.IntN(30_000)) * time.Microsecond)
 			s.controller.Kill()
 		}
 		killed := time.Since(start)
