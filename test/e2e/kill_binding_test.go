@@ -94,7 +94,13 @@ func killInBindings(t *testing.T, tags string, shared bool) {
 			booked := len(s.inventory())
 			return booked == resources*keys+1+len(queues), fmt.Sprintf("%d entries", booked)
 		})
-		t.Logf("round %d: killed after %s, whole again after %s", round, killed.Round(time.Millisecond), time.Since(start).Round(time.Millisecond))
+		var cut []string
+		for _, w := range s.recorder.Writes(start) {
+			if w.Status == http.StatusBadGateway {
+				cut = append(cut, fmt.Sprintf("%s of %d", w.Method, max(1, len(w.Bindings))))
+			}
+		}
+		t.Logf("round %d: killed after %s in %v, whole again after %s", round, killed.Round(time.Millisecond), cut, time.Since(start).Round(time.Millisecond))
 		now, old := keysOf(round, 0, 1), keysOf(round-1, 0, 1)
 		published := append(slices.Collect(maps.Keys(others)), slices.DeleteFunc(append(slices.Clone(now), old...), func(key string) bool { return others[key] })...)
 		arrived := s.routed(channel, "events", published, queues...)
