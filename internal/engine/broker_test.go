@@ -46,6 +46,8 @@ type broker struct {
 	offences []string
 	// advancing runs while an Advance is on its way.
 	advancing func(topology.Operation)
+	// whole: no binding is ever half made.
+	whole bool
 	// unmeasured: depths are not told.
 	unmeasured bool
 	// hidden objects do not show in that many reads.
@@ -110,7 +112,7 @@ func (b *broker) Observe(_ context.Context, sel topology.Selection) (*topology.S
 	if b.down != nil {
 		return nil, b.down
 	}
-	live := &topology.Snapshot{Selection: sel, Objects: map[topology.ID]topology.Resource{}, Usage: map[topology.ID]topology.Usage{}}
+	live := &topology.Snapshot{Selection: sel, WholeBindings: b.whole, Objects: map[topology.ID]topology.Resource{}, Usage: map[topology.ID]topology.Usage{}}
 	for id, r := range b.live {
 		if b.hidden[id] == 0 && (sel.All || slices.Contains(sel.IDs, id)) {
 			live.Objects[id] = r

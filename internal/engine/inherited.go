@@ -11,7 +11,10 @@ import (
 // 4.0 a binding of a topic exchange half made or half deleted: listed and leading
 // nowhere, or leading and not listed. Which ones these can be is on record without
 // a write for that purpose. A binding is on the books before it is made, and in its
-// owner's status after the pass; and it leaves the books after it was deleted.
+// owner's status after the pass; and it leaves the books after it was deleted. Where
+// bindings are declared by imports, which RabbitMQ follows to their end, the books
+// say so (Entry.Whole), and one that is listed is not touched: to delete what is half
+// made can end another binding with the same key.
 
 // inherit notes the bindings that are on the books when a process starts. The
 // caller holds c.state.
@@ -74,7 +77,7 @@ func (c *Cluster) halfDone(id topology.ID, live *topology.Snapshot) *topology.Bi
 	switch {
 	case !booked, wanted != listed:
 		return nil
-	case wanted && c.inherited[id] == unjudged && slices.ContainsFunc(entry.Owners, func(owner topology.OwnerKey) bool { return c.isReported(owner, id) }):
+	case wanted && c.inherited[id] == unjudged && (entry.Whole || slices.ContainsFunc(entry.Owners, func(owner topology.OwnerKey) bool { return c.isReported(owner, id) })):
 		return nil
 	}
 	if !listed {
@@ -88,17 +91,13 @@ func (c *Cluster) halfDone(id topology.ID, live *topology.Snapshot) *topology.Bi
 			return nil // it went with that
 		}
 	}
-	if source, ok := live.Objects[found.SourceID()].(*topology.Exchange); ok && slices.Contains(wholeBindings, source.Type) {
+	if source, ok := live.Objects[found.SourceID()].(*topology.Exchange); ok && topology.BindsWhole(source.Type) {
 		return nil
 	}
 	out := *found
 	out.Uncertain = true
 	return &out
 }
-
-// wholeBindings are the types of exchanges whose bindings are there as a whole or
-// not at all.
-var wholeBindings = []string{"direct", "fanout", "headers"}
 
 // isReported tells whether a pass that made an object, or found it made, has come
 // to its end.

@@ -29,6 +29,8 @@ func TestBindingsOfAProcessThatWasKilled(t *testing.T) {
 		claim  *topology.Claim
 		want   []string
 		first  bool // there was no process before
+		// whole: bindings are never half made, by the process before and by this one.
+		whole [2]bool
 	}{
 		"Listed": {
 			reason: "it may lead nowhere, and is made anew",
@@ -73,6 +75,32 @@ func TestBindingsOfAProcessThatWasKilled(t *testing.T) {
 				"books: - binding shop/x -> queue q key k",
 			},
 		},
+		"ListedAndWhole": {
+			reason: "it leads where it is listed",
+			claim:  cr("shop/q", wants(append(others, b)...)),
+			whole:  [2]bool{true, true},
+		},
+		"ListedAndWholeForAnother": {
+			reason: "what a user can do now does not change how it was made",
+			claim:  cr("shop/q", wants(append(others, b)...)),
+			whole:  [2]bool{true, false},
+		},
+		"ListedAndWholeSinceThen": {
+			reason: "who was there before may have left it half made",
+			claim:  cr("shop/q", wants(append(others, b)...)),
+			whole:  [2]bool{false, true},
+			want:   []string{"books: + binding shop/x -> queue q key k", "update binding shop/x -> queue q key k"},
+		},
+		"NotListedAndNotWantedAndWhole": {
+			reason: "to delete it can be cut off all the same",
+			broker: func(on *broker) { delete(on.live, b.ID()) },
+			claim:  cr("shop/q", wants(others...), generation(2), reported(b.ID(), others[0].ID(), others[1].ID())),
+			whole:  [2]bool{true, true},
+			want: []string{
+				"books: + binding shop/x -> queue q key k", "delete binding shop/x -> queue q key k uncertain",
+				"books: - binding shop/x -> queue q key k",
+			},
+		},
 		"GoneWithItsQueue": {
 			reason: "it leads nowhere",
 			broker: func(on *broker) { on.remove(queue("q").ID()) },
@@ -90,10 +118,12 @@ func TestBindingsOfAProcessThatWasKilled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
+			s.broker.whole = c.whole[0]
 			s.set(cr("shop/q", wants(append(others, b)...)))
 			s.edits()
 			s.restart()
 			s.session.Succeeds = !c.first
+			s.broker.whole = c.whole[1]
 			if c.broker != nil {
 				s.broker.hand(func() { c.broker(s.broker) })
 			}
@@ -108,4 +138,35 @@ func TestBindingsOfAProcessThatWasKilled(t *testing.T) {
 			check(t, "once", []string(nil), s.journal.take())
 		})
 	}
+}
+
+// What may be half made is not taken for whole because it is about to be made anew:
+// a process that is killed before it has done so leaves it to the next one.
+func TestDoubtOutlivesTheProcessThatHasIt(t *testing.T) {
+	b := bind("x", "q", "k")
+	wanted := wants(exchange("x"), queue("q"), b)
+	s := newStage(t)
+	s.set(cr("shop/q", wanted))
+	s.edits()
+	s.broker.whole = true
+	for range 2 {
+		s.restart()
+		s.session.Succeeds = true
+		s.set(cr("shop/q", wanted))
+		s.journal.take()
+		s.edits()
+		check(t, "it is made anew", []string{"books: + binding shop/x -> queue q key k", "update binding shop/x -> queue q key k"}, s.journal.take())
+	}
+	// One that is gone is made by this process, which leaves nothing half made.
+	s.broker.hand(func() { delete(s.broker.live, b.ID()) })
+	s.restart()
+	s.session.Succeeds = true
+	s.set(cr("shop/q", wanted))
+	s.edits()
+	s.restart()
+	s.session.Succeeds = true
+	s.set(cr("shop/q", wanted))
+	s.journal.take()
+	s.edits()
+	check(t, "it leads where it is listed", []string(nil), s.journal.take())
 }

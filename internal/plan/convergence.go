@@ -282,7 +282,7 @@ func (b *builder) recordEntry(id topology.ID, d decision, fields []string) {
 	entry := topology.Entry{
 		ID: id, Owners: d.owners, Connection: d.winner.Connection,
 		Deletion: b.gentlestPolicy(d), HandOverTo: d.winner.Policy.HandOverTo,
-		Fields: fields, TopicID: b.topicID(id, d),
+		Fields: fields, TopicID: b.topicID(id, d), Whole: b.whole(id, d),
 	}
 	if operation := b.operations[id]; operation != nil {
 		entry.Operation = operation.Kind
@@ -308,7 +308,7 @@ func (b *builder) gentlestPolicy(d decision) topology.DeletionPolicy {
 func sameEntry(a, b topology.Entry) bool {
 	return slices.Equal(a.Owners, b.Owners) && slices.Equal(a.Fields, b.Fields) &&
 		a.Connection == b.Connection && a.Deletion == b.Deletion &&
-		a.HandOverTo == b.HandOverTo && a.Operation == b.Operation && a.LeftBehind == b.LeftBehind && a.TopicID == b.TopicID
+		a.HandOverTo == b.HandOverTo && a.Operation == b.Operation && a.LeftBehind == b.LeftBehind && a.TopicID == b.TopicID && a.Whole == b.Whole
 }
 
 // blockOnMissing holds creates whose needs are neither there nor on their way.

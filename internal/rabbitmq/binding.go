@@ -2,7 +2,6 @@ package rabbitmq
 
 import (
 	"context"
-	"net/http"
 
 	rabbithole "github.com/michaelklishin/rabbit-hole/v2"
 
@@ -81,52 +80,37 @@ func declareBinding(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(want.VirtualHost, want.Source, want.Destination); err != nil {
 		return err
 	}
+	if b.imports(ctx, want) {
+		return bindUncut(ctx, b, want)
+	}
 	return bind(ctx, b, want)
 }
 
 func bind(ctx context.Context, b *Broker, want *topology.Binding) error {
-	_, err := b.call(uncut(ctx), "declare binding").client().DeclareBinding(want.VirtualHost, rabbithole.BindingInfo{ //nolint:bodyclose // read to the end in RoundTrip
-		Source: want.Source, Destination: want.Destination, DestinationType: want.DestinationType,
-		RoutingKey: want.RoutingKey, Arguments: rawArguments(want.Arguments),
-	})
+	_, err := b.call(uncut(ctx), "declare binding").client().DeclareBinding(want.VirtualHost, bindingInfo(want)) //nolint:bodyclose // read to the end in RoundTrip
 	b.uncertain.about(want, err)
 	return err
 }
 
-// bindUncut declares a binding by an import of definitions, which the broker
-// follows to its end even if the caller is gone: it has it done by processes of
-// their own. Only an administrator may; and a broker that misses nodes of its cluster
-// says that all is well and has declared nothing. Then, and where the broker
-// refuses, the call is a plain one, which says better what is wrong.
-func bindUncut(ctx context.Context, b *Broker, want *topology.Binding) error {
-	if err := addressable(want.VirtualHost, want.Source, want.Destination); err != nil {
-		return err
-	}
-	c := b.call(uncut(ctx), "import binding")
-	err := c.write(http.MethodPost, join("definitions", want.VirtualHost), map[string]any{"bindings": []rabbithole.BindingInfo{{
+func bindingInfo(want *topology.Binding) rabbithole.BindingInfo {
+	return rabbithole.BindingInfo{
 		Source: want.Source, Destination: want.Destination, DestinationType: want.DestinationType,
 		RoutingKey: want.RoutingKey, Arguments: rawArguments(want.Arguments),
-	}}})
-	if code := status(err); err != nil && (code < 400 || code >= 500) {
-		return err
 	}
-	if err == nil {
-		if found, err := findBinding(c, want.ID()); err != nil || found != nil {
-			return err
-		}
-	}
-	return bind(ctx, b, want)
 }
 
 // deleteBinding deletes a binding; one that is uncertain may lead somewhere
 // without being listed, and is declared first so that there is one to delete.
 func deleteBinding(ctx context.Context, b *Broker, step topology.Step) error {
-	binding := b.uncertain.of(step.ID)
+	var binding *topology.Binding
+	if doubt, ok := b.uncertain.of(step.ID); ok {
+		binding = doubt.Binding
+	}
 	if live, ok := step.Live.(*topology.Binding); ok && live.Uncertain {
 		binding = live
 	}
 	if binding != nil {
-		if err := bind(ctx, b, binding); err != nil {
+		if err := declareBinding(ctx, b, topology.Step{Want: binding}); err != nil {
 			return err
 		}
 		step.Live = nil

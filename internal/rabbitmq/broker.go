@@ -59,6 +59,8 @@ type Broker struct {
 	base     http.RoundTripper
 	// sizes of the listings, as they were last.
 	sizes sizes
+	// insight into the broker, from whatever it has answered.
+	insight insight
 	// recent consumers, for depths.
 	recent recentReaders
 	// uncertain bindings, until they are settled.
@@ -144,6 +146,7 @@ func (b *Broker) Probe(ctx context.Context) (Info, error) {
 		return Info{}, &topology.Error{Class: topology.ClassTransport, Operation: c.operation,
 			Reason: fmt.Sprintf("%s answers, but not as RabbitMQ's management API", b.host())}
 	}
+	b.insight.noteVersion(overview.Version)
 	info := Info{ClusterName: overview.ClusterName, Version: cmp.Or(overview.ProductVersion, overview.Version)}
 	id, err := b.clusterID(c)
 	if err != nil {

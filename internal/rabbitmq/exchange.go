@@ -69,9 +69,14 @@ func declareExchange(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(want.VirtualHost, want.Name); err != nil {
 		return err
 	}
-	return b.call(ctx, "declare exchange").write(http.MethodPut, join("exchanges", want.VirtualHost, want.Name), exchangeSettings{
+	b.insight.forget(want.ID()) // it may be there, and of another type
+	err := b.call(ctx, "declare exchange").write(http.MethodPut, join("exchanges", want.VirtualHost, want.Name), exchangeSettings{
 		Type: want.Type, Durable: want.Durable, AutoDelete: want.AutoDelete, Internal: want.Internal, Arguments: want.Arguments,
 	})
+	if err == nil {
+		b.insight.noteExchange(want)
+	}
+	return err
 }
 
 // deleteExchange asks for bindings that lead to the exchange itself: the
@@ -81,6 +86,7 @@ func deleteExchange(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(id.Scope, id.Name); err != nil {
 		return err
 	}
+	b.insight.forget(id)
 	c := b.call(ctx, "delete exchange")
 	path := join("exchanges", id.Scope, id.Name)
 	if !step.IfUnused {

@@ -59,12 +59,8 @@ func (r *migrationReads) tasks() []task {
 		}
 	}
 	return []task{
-		func(c call) error {
-			var overview struct {
-				Version string `json:"rabbitmq_version"`
-			}
-			err := c.get("overview?disable_stats=true&columns=rabbitmq_version", &overview)
-			r.version = overview.Version
+		func(c call) (err error) {
+			r.version, err = c.broker.version(c)
 			return err
 		},
 		func(c call) (err error) {

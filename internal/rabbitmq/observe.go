@@ -29,8 +29,10 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 		}
 	}
 	o.depths(ctx)
+	b.insight.noteObserved(o.found.objects, selection.All)
 	return &topology.Snapshot{
 		Objects: o.found.objects, Unread: o.found.unread, Selection: selection, Usage: o.used, Depths: o.depth, Policies: o.book,
+		WholeBindings: o.wholeBindings(ctx),
 	}, nil
 }
 

@@ -27,10 +27,12 @@ func (b *Broker) rights(c call) (rights, error) {
 	if err := c.get("whoami", &me); err != nil {
 		return rights{}, err
 	}
-	return rights{
+	mine := rights{
 		administrator: slices.Contains(me.Tags, "administrator"),
 		monitoring:    slices.Contains(me.Tags, "monitoring"),
-	}, nil
+	}
+	b.insight.noteRights(mine)
+	return mine, nil
 }
 
 func (r rights) seeAllVirtualHosts() bool { return r.administrator || r.monitoring }

@@ -16,7 +16,10 @@ import (
 //
 // Kind, scope and name come first, in quotes where they are not plain words,
 // then key=value pairs in this order: owner (one or more), policy, via,
-// hand-over, field (any number), topic-id, operation, left-behind, since.
+// hand-over, field (any number), topic-id, declared, operation, left-behind, since.
+
+// declaredWhole stands for Entry.Whole.
+const declaredWhole = "whole"
 
 // MarshalText renders an entry. The kind of its connection is not part of it:
 // the inventory is of one kind of broker.
@@ -37,6 +40,9 @@ func (e Entry) MarshalText() ([]byte, error) {
 		pair("field", field)
 	}
 	pair("topic-id", e.TopicID)
+	if e.Whole {
+		pair("declared", declaredWhole)
+	}
 	pair("operation", string(e.Operation))
 	pair("left-behind", e.LeftBehind)
 	if !e.Since.IsZero() {
@@ -98,6 +104,11 @@ func (e *Entry) set(w word) error {
 		e.Fields = append(e.Fields, w.value)
 	case "topic-id":
 		e.TopicID = w.value
+	case "declared":
+		if w.value != declaredWhole {
+			return fmt.Errorf("declared=%s is no way to declare a binding", w.value)
+		}
+		e.Whole = true
 	case "operation":
 		switch kind := OperationKind(w.value); kind {
 		case OperationMigrate, OperationRecreate, OperationReassign:

@@ -30,10 +30,10 @@ func TestEntryText(t *testing.T) {
 				ID: TopicID("or=der s"), Deletion: Retain,
 				Owners:     []OwnerKey{{Kind: "Topic", Namespace: "a", Name: "x"}, {Kind: "Topic", Namespace: "b", Name: "y"}},
 				Connection: ConnectionKey{Namespace: "a", Name: "c"}, HandOverTo: "b/y",
-				Fields: []string{"config.a", "config.b"}, TopicID: "8-bB_w", Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
+				Fields: []string{"config.a", "config.b"}, TopicID: "8-bB_w", Whole: true, Operation: OperationReassign, LeftBehind: `it holds 3 "messages"`,
 				Since: time.Date(2026, 11, 22, 0, 45, 36, 0, time.UTC),
 			},
-			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b topic-id=8-bB_w operation=Reassign left-behind="it holds 3 \"messages\"" since=2026-11-22T00:45:36Z`,
+			text: `topic "" "or=der s" owner=Topic/a/x owner=Topic/b/y policy=Retain via=a/c hand-over=b/y field=config.a field=config.b topic-id=8-bB_w declared=whole operation=Reassign left-behind="it holds 3 \"messages\"" since=2026-11-22T00:45:36Z`,
 		},
 	}
 	for name, c := range cases {
@@ -65,6 +65,7 @@ func TestEntryTextRefuses(t *testing.T) {
 		"an unknown key":       `queue a b colour=red`,
 		"an unknown policy":    `queue a b policy=Explode`,
 		"an unknown operation": `queue a b operation=Explode`,
+		"declared somehow":     `queue a b declared=twice`,
 		"half an owner":        `queue a b owner=Queue/x`,
 		"half a connection":    `queue a b via=x`,
 		"no time":              `queue a b since=long`,

@@ -19,6 +19,13 @@ func ExchangeID(virtualHost, name string) ID {
 	return ID{Kind: KindExchange, Scope: virtualHost, Name: name}
 }
 
+// BindsWhole tells whether the bindings of exchanges of a type are there as a whole or
+// not at all, whatever the broker. Those of others can be listed by RabbitMQ 4.0 and
+// lead nowhere, or the reverse, after a call that was cut off.
+func BindsWhole(exchangeType string) bool {
+	return exchangeType == "direct" || exchangeType == "fanout" || exchangeType == "headers"
+}
+
 // Needs implements Resource. The alternate exchange is no need: the broker
 // looks it up when a message comes, and it may be declared later.
 func (e *Exchange) Needs() []ID { return []ID{VirtualHostID(e.VirtualHost)} }

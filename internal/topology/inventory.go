@@ -23,6 +23,9 @@ type Entry struct {
 	// that is not known, and of everything else. Another one under the same name
 	// is another topic.
 	TopicID string
+	// Whole, of a binding: however the process ended that declared it last, or was
+	// about to, it leads where it is listed (see Snapshot.WholeBindings).
+	Whole bool
 	// Operation is under way on the object; empty if none is.
 	Operation OperationKind
 	// LeftBehind says why an entry without an owner is still on the broker;

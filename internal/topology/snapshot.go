@@ -18,6 +18,9 @@ type Snapshot struct {
 	// Policies of the virtual hosts in which the selection has a policy, all of
 	// them; nil if none was read.
 	Policies *PolicyBook
+	// WholeBindings: what this user declares is never half made (see BindsWhole),
+	// even if the call is cut off.
+	WholeBindings bool
 }
 
 // Selection says what to observe.

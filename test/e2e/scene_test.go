@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -52,9 +53,15 @@ func onBrokers(t *testing.T, brokers []*harness.RabbitMQ, play func(t *testing.T
 
 func newScene(t *testing.T, broker *harness.RabbitMQ) *scene {
 	t.Helper()
+	return newSceneIn(t, broker, broker.NewVirtualHost(t))
+}
+
+// newSceneIn is newScene in a virtual host that is there, as broker.User.
+func newSceneIn(t *testing.T, broker *harness.RabbitMQ, virtualHost string) *scene {
+	t.Helper()
 	s := &scene{
 		stage: newStage(t), broker: broker,
-		virtualHost: broker.NewVirtualHost(t), recorder: harness.NewRecorder(t, broker.ManagementURL),
+		virtualHost: virtualHost, recorder: harness.NewRecorder(t, broker.ManagementURL),
 	}
 	s.controller.Start(t)
 	secret, connection := s.rabbit("shop", broker, s.virtualHost, s.recorder.URL)
@@ -138,12 +145,21 @@ func (s *scene) same(what string, before []string) {
 }
 
 // writes renders what the controller changed since a moment: "PUT path 201",
-// with the virtual host left out of the path.
+// with the virtual host left out of the path, and the bindings of an import as if
+// each had been declared alone.
 func (s *scene) writes(since time.Time) []string {
 	var out []string
+	add := func(method, path string, status int) {
+		out = append(out, fmt.Sprintf("%s %s %d", method, strings.Replace(path, "/"+url.PathEscape(s.virtualHost)+"/", "/", 1), status))
+	}
 	for _, r := range s.recorder.Writes(since) {
-		path := strings.Replace(r.Path, "/"+url.PathEscape(s.virtualHost)+"/", "/", 1)
-		out = append(out, fmt.Sprintf("%s %s %d", r.Method, path, r.Status))
+		if len(r.Bindings) == 0 || r.Status != http.StatusNoContent {
+			add(r.Method, r.Path, r.Status)
+			continue
+		}
+		for _, path := range r.Bindings {
+			add(r.Method, path, http.StatusCreated)
+		}
 	}
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -160,6 +161,40 @@ func TestRecorder(t *testing.T) {
 		t.Errorf("writes: %v", writes)
 	}
 	if diff := cmp.Diff([]string{"/api/overview", "/api/queues/%2F/a%2Fb?page=1", "/api/queues/%2F/q", "/api/passed-on"}, paths); diff != "" {
+		t.Errorf("what the target saw (-want +got):\n%s", diff)
+	}
+}
+
+// An import of definitions is noted with the bindings in it, and passed on as it is.
+func TestRecorderReadsImports(t *testing.T) {
+	t.Parallel()
+	const body = `{"bindings":[{"source":"a/b","destination":"q","destination_type":"queue"},{"source":"a","destination":"x","destination_type":"exchange"}]}`
+	var passed []string
+	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		passed = append(passed, string(text))
+	}))
+	defer target.Close()
+	r := NewRecorder(t, target.URL)
+	since := time.Now()
+	for _, path := range []string{"/api/definitions/%2F", "/api/bindings/%2F/e/a/q/q"} {
+		response, err := http.Post(r.URL+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	var found [][]string
+	for _, request := range r.Writes(since) {
+		found = append(found, request.Bindings)
+	}
+	if diff := cmp.Diff([][]string{{"/api/bindings/%2F/e/a%2Fb/q/q", "/api/bindings/%2F/e/a/e/x"}, nil}, found); diff != "" {
+		t.Errorf("bindings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{body, body}, passed); diff != "" {
 		t.Errorf("what the target saw (-want +got):\n%s", diff)
 	}
 }

@@ -1,10 +1,16 @@
 package harness
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,6 +26,9 @@ type Request struct {
 	Path   string // escaped, with the query
 	Time   time.Time
 	Status int // of the answer; 502 if the target did not answer
+	// Bindings that an import of definitions declares, by the paths under which each
+	// could be declared alone.
+	Bindings []string
 }
 
 // Write reports whether the request can change something.
@@ -91,7 +100,7 @@ func newRecorder(t testing.TB, target func(host string) *url.URL, transport http
 		Transport: transport,
 	}
 	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now()}
+		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now(), Bindings: imported(request)}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		r.mu.Lock()
 		r.pending++
@@ -121,6 +130,35 @@ func newRecorder(t testing.TB, target func(host string) *url.URL, transport http
 	r.URL = server.URL
 	return r
 }
+
+// imported lists the bindings in an import of definitions of one virtual host.
+func imported(request *http.Request) (paths []string) {
+	host, ok := strings.CutPrefix(request.URL.EscapedPath(), "/api/definitions/")
+	if !ok || request.Method != http.MethodPost {
+		return nil
+	}
+	body, err := io.ReadAll(request.Body)
+	request.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), &failing{err}))
+	var definitions struct {
+		Bindings []struct {
+			Source          string `json:"source"`
+			Destination     string `json:"destination"`
+			DestinationType string `json:"destination_type"`
+		} `json:"bindings"`
+	}
+	if err != nil || json.Unmarshal(body, &definitions) != nil {
+		return nil
+	}
+	for _, b := range definitions.Bindings {
+		paths = append(paths, fmt.Sprintf("/api/bindings/%s/e/%s/%.1s/%s", host, url.PathEscape(b.Source), b.DestinationType, url.PathEscape(b.Destination)))
+	}
+	return paths
+}
+
+// failing is what is left of a body that broke off; nothing if err is nil.
+type failing struct{ err error }
+
+func (f *failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
 
 // Disturb puts something between the client and the target from the next request on; nil takes it away. Only what it
 // passes on is noted, and as the target answered it.

@@ -50,8 +50,8 @@ func (s *scene) loseExchange(size size) *row {
 	if passes != 1 {
 		s.tb.Errorf("%d drift checks, and not one, made the exchange whole", passes)
 	}
-	if writes := len(s.requests.Writes(start)); writes != bindings+1 {
-		s.tb.Errorf("%d writes for an exchange and %d bindings", writes, bindings)
+	if writes := declarations(s.requests.Writes(start)); writes != bindings+1 {
+		s.tb.Errorf("%d declarations for an exchange and %d bindings", writes, bindings)
 	}
 	return r
 }
