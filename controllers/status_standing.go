@@ -59,9 +59,8 @@ func (s *standingVerdicts) mark(v engine.Verdict) (mark uint64, plain bool) {
 	h.SetSeed(s.seed)
 	maphash.WriteComparable(&h, v.Owner)
 	maphash.WriteComparable(&h, v.DeadLetters)
-	h.WriteString(v.Reason)
-	h.WriteByte(0)
-	h.WriteString(v.Message)
+	maphash.WriteComparable(&h, v.Reason)
+	maphash.WriteComparable(&h, v.Message)
 	for _, id := range v.Owns {
 		maphash.WriteComparable(&h, id)
 	}

@@ -148,7 +148,7 @@ func (b *burials) die(t *testing.T) {
 	}
 	b.stop = consume(t, b.s.broker, b.s.virtualHost, b.queue, b.died, func(d amqp.Delivery, _ int) error { return d.Reject(false) })
 	publish(t, channel, "", b.queue, bodies("rejected", rejected)...)
-	b.died.waitFor(t, 20*time.Second, "all to be rejected", expiring+rejected)
+	b.died.waitFor(t, "all to be rejected", expiring+rejected)
 }
 
 // judge holds the way into the dead queue to 200 s.

@@ -68,9 +68,9 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return nil
 	})
 	group("twice")
-	second.waitFor(t, 40*time.Second, "the second attempts", half)
+	second.waitFor(t, "the second attempts", half)
 	group("once")
-	first.waitFor(t, 20*time.Second, "the first attempts", 2*half)
+	first.waitFor(t, "the first attempts", 2*half)
 
 	changed.Store(true)
 	edit(s.stage, q, func(q *v1alpha1.Queue) { q.Spec.Retry.Delays = durations(300*msec, 500*msec) })
@@ -83,7 +83,7 @@ func retimed(t *testing.T, s *scene, q *v1alpha1.Queue) {
 		return strings.Contains(message, "draining"), message
 	})
 	says(t, message, before[0].Name)
-	after.waitFor(t, 30*time.Second, "all that waited to come back", 2*half)
+	after.waitFor(t, "all that waited to come back", 2*half)
 	// What drains is looked at every 30 s at least, and the depth of a quorum queue
 	// is some seconds old when it is read.
 	within(t, "the old tiers to be gone", func(context.Context) (bool, string) {

@@ -73,12 +73,16 @@ func (d *diary) count() (deliveries, messages int) {
 }
 
 // waitFor waits until so many different messages have been seen.
-func (d *diary) waitFor(t testing.TB, limit time.Duration, what string, messages int) {
+func (d *diary) waitFor(t testing.TB, what string, messages int) {
 	t.Helper()
-	within(t, what, func(context.Context) (bool, string) {
+	within(t, what, d.has(messages))
+}
+
+func (d *diary) has(messages int) func(context.Context) (bool, string) {
+	return func(context.Context) (bool, string) {
 		deliveries, found := d.count()
 		return found >= messages, fmt.Sprintf("%d deliveries of %d messages, %d wanted", deliveries, found, messages)
-	})
+	}
 }
 
 // consume reads a queue on a connection of its own. settle gets each delivery and

@@ -65,13 +65,13 @@ func restarted(t *testing.T, s *scene, name string, down func(testing.TB), queue
 		m.send(t, channel, "second tier")
 	}
 	for _, m := range all {
-		m.twice.waitFor(t, 20*time.Second, "the second attempts", halfOfTravellers)
+		m.twice.waitFor(t, "the second attempts", halfOfTravellers)
 	}
 	for _, m := range all {
 		m.send(t, channel, "first tier")
 	}
 	for _, m := range all {
-		m.book.waitFor(t, 20*time.Second, "the first attempts", 2*halfOfTravellers)
+		m.book.waitFor(t, "the first attempts", 2*halfOfTravellers)
 		// A rejection has no confirm: what is in a tier has been rejected.
 		within(t, "all messages to wait", func(context.Context) (bool, string) {
 			waiting := m.waiting(t, channel)
@@ -102,7 +102,7 @@ func restarted(t *testing.T, s *scene, name string, down func(testing.TB), queue
 		defer consume(t, s.broker, s.virtualHost, m.retry.DeadQueue, m.dead, ack)()
 	}
 	for _, m := range all {
-		m.dead.waitFor(t, 40*time.Second, m.retry.Queue+": all to be dead", 2*halfOfTravellers)
+		m.dead.waitFor(t, m.retry.Queue+": all to be dead", 2*halfOfTravellers)
 	}
 	time.Sleep(500 * msec) // longer than the last tier: a copy would be back by now
 	for _, m := range all {

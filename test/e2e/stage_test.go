@@ -244,14 +244,20 @@ func exchangePath(virtualHost, name string) string {
 // does.
 func within(t testing.TB, what string, holds func(ctx context.Context) (bool, string)) {
 	t.Helper()
-	deadline := time.Now().Add(harness.Patience)
+	withinTime(t, harness.Patience, what, holds)
+}
+
+// withinTime is within for what takes long by its nature.
+func withinTime(t testing.TB, limit time.Duration, what string, holds func(ctx context.Context) (bool, string)) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for {
 		ok, state := holds(t.Context())
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s; last seen: %s", what, harness.Patience, state)
+			t.Fatalf("%s: not within %s; last seen: %s", what, limit, state)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
