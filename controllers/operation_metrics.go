@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,8 +55,8 @@ func (c *operationCollector) watch(r *Registry) {
 	c.registry = r
 }
 
-// findStranded reads once, as the leader, what is under way by the inventory: a
-// cluster's books are loaded by the first connection to it, and there may be none.
+// findStranded reads once, at the start of the work, what is under way by the inventory:
+// a cluster's books are loaded by the first connection to it, and there may be none.
 func (c *operationCollector) findStranded(ctx context.Context, r *Registry) error {
 	var list v1alpha1.BrokerInventoryList
 	if err := r.reader.List(ctx, &list, client.InNamespace(r.options.InventoryNamespace)); err != nil {
@@ -149,7 +150,9 @@ func (c *operationCollector) read() (underway []engine.Underway, counts map[engi
 	}
 	for key, some := range stranded {
 		if clusters[key] == nil {
-			underway = append(underway, some...)
+			underway = append(underway, slices.DeleteFunc(slices.Clone(some), func(o engine.Underway) bool {
+				return !registry.isMine(context.Background(), o.Connection)
+			})...)
 		}
 	}
 	return underway, counts

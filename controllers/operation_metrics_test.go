@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
+	"github.com/warrener-dev/warrener/internal/shard"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -66,6 +67,17 @@ func TestOperationsWithoutAConnection(t *testing.T) {
 		"warrener_operations connection=RabbitMQConnection shop/broker kind=Migrate step= 1",
 	}
 	check(t, "nobody carries on with it", stranded, gather(t, c))
+	own, _ := homesOf("rabbit@one")
+	for reason, held := range map[string]int{"it is told by the replica that holds its shard": own, "and by no other": own + 1} {
+		share, _ := newShare(api, held%shard.Most)
+		c.watch(share)
+		want := stranded
+		if held != own {
+			want = nil
+		}
+		check(t, reason, want, gather(t, c))
+	}
+	c.watch(r)
 
 	cluster := r.cluster(v1alpha1.BrokerTypeRabbitMQ, "rabbit@one")
 	if err := cluster.Open(t.Context()); err != nil {

@@ -90,6 +90,16 @@ func (r *Registry) answersFor(key topology.ConnectionKey) bool {
 	return shards == nil || shards.Holds(shards.home(key, nil))
 }
 
+// isMine tells whether a connection, there or not, is this replica's to work on.
+func (r *Registry) isMine(ctx context.Context, key topology.ConnectionKey) bool {
+	shards := r.options.Shards
+	if shards == nil {
+		return true
+	}
+	c, err := r.connection(ctx, key)
+	return err == nil && shards.Holds(shards.home(key, c))
+}
+
 // leaves tells whether the work with a session is to end soon.
 func (r *Registry) leaves(s *session) bool {
 	return r.options.Shards != nil && !r.options.Shards.Holds(s.shard)
