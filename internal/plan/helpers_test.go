@@ -24,6 +24,8 @@ type scenario struct {
 	usage     map[topology.ID]topology.Usage
 	unread    map[topology.ID]error
 	quiet     []topology.ID
+	// whole: bindings that are declared are never half made.
+	whole bool
 	// want is the plan as lines; see render.
 	want []string
 	// says are parts of the messages of what is held.
@@ -47,7 +49,9 @@ func (s scenario) input() plan.Input {
 	}
 	return plan.Input{
 		World: w, Quiet: quiet, Focus: w.Focus(slices.Concat(w.Claims(), w.Absent())),
-		Live: &topology.Snapshot{Objects: objects(s.live...), Usage: s.usage, Unread: s.unread, Selection: topology.Selection{All: true, Policies: true}},
+		Live: &topology.Snapshot{
+			Objects: objects(s.live...), Usage: s.usage, Unread: s.unread, Selection: topology.Selection{All: true, Policies: true}, WholeBindings: s.whole,
+		},
 	}
 }
 
@@ -178,6 +182,9 @@ func renderEntry(e topology.Entry) string {
 	}
 	if e.TopicID != "" {
 		line += " as " + e.TopicID
+	}
+	if e.Whole {
+		line += " whole"
 	}
 	if e.Operation != "" {
 		line += " in " + string(e.Operation)
