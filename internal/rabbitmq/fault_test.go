@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -447,6 +448,57 @@ func TestPermitIsAskedBeforeWritesAndNothingElse(t *testing.T) {
 	}
 	if sent = nil; b.call(t.Context(), "read").get("overview", new(any)) == nil || len(sent) != 1 {
 		t.Errorf("a read was not sent, but %v", sent)
+	}
+}
+
+// Who stood still while another took over finds its connections closed, and must not
+// send again what was on its way.
+func TestPermitIsAskedBeforeWritesAreRepeated(t *testing.T) {
+	for name, test := range map[string]struct {
+		permitted int
+		class     topology.Class
+		sent      int
+	}{
+		"Permitted": {permitted: 3, sent: 3},
+		"Replaced":  {permitted: 2, sent: 2, class: topology.ClassTransport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var bodies []string
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				body, _ := io.ReadAll(r.Body)
+				bodies = append(bodies, string(body))
+				if len(bodies) == 2 { // the connection was kept, and is closed without an answer
+					connection, _, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					_ = connection.Close()
+					return
+				}
+				w.WriteHeader(http.StatusCreated)
+			}))
+			defer server.Close()
+			asked := 0
+			b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p", Permit: func(context.Context, bool) (time.Time, error) {
+				if asked++; asked > test.permitted {
+					return time.Time{}, errors.New("another one leads")
+				}
+				return time.Time{}, nil
+			}})
+			queue := &topology.Queue{VirtualHost: "v", Name: "q", Type: "classic", Durable: true}
+			if err := attempt(t, b, create(queue)); err != nil {
+				t.Fatal(err)
+			}
+			if err := attempt(t, b, create(queue)); test.class == "" && err != nil {
+				t.Errorf("a write that may be sent again: %v", err)
+			} else if test.class != "" {
+				wantError(t, err, test.class, "p-is-no-secret", "another one leads")
+			}
+			if len(bodies) != test.sent || bodies[0] == "" || slices.ContainsFunc(bodies, func(body string) bool { return body != bodies[0] }) {
+				t.Errorf("sent %q, want %d times the same", bodies, test.sent)
+			}
+		})
 	}
 }
 

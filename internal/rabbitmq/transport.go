@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"time"
 
@@ -147,32 +148,48 @@ func (c call) request(method, path string, body []byte) (*http.Request, error) {
 	return request, nil
 }
 
+// mostSends of one request: a broker that was started again has closed all the
+// connections that were kept, of which there are as many as requests at a time, and
+// each can be found out by using it.
+const mostSends = 2 * DefaultConcurrency
+
 // send runs one request under the operation's context and deadline, which cover
 // the reading of the answer, and counts it.
 func (c call) send(request *http.Request, consume func(*http.Response) error) error {
-	if request.Method != http.MethodGet {
-		var err error
-		if c.timeout, err = c.broker.options.Permit.Grant(c.ctx, "", request.Method == http.MethodDelete, c.timeout); err != nil {
-			return err
-		}
+	if err := c.permitted(request); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.timeout, errNoAnswer)
 	defer cancel()
-	out := request.Clone(ctx)
-	out.Close = false // rabbit-hole sets it: a connection a request
-	// Every request of ours can be repeated, so net/http may do so when a kept
-	// connection turns out to be closed. A nil value is not sent.
-	out.Header["X-Idempotency-Key"] = nil
+	// Every request of ours can be repeated, and is when a kept connection turns out to be
+	// closed. net/http would do so by itself, for some, and ask nobody: a process that stood
+	// still, and was replaced, wakes up with such connections.
+	kept := false
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { kept = got.Reused }})
 
 	begin, status := time.Now(), 0
 	defer func() {
 		if c.broker.options.OnRequest != nil {
-			c.broker.options.OnRequest(out.Method, c.operation, status, time.Since(begin))
+			c.broker.options.OnRequest(request.Method, c.operation, status, time.Since(begin))
 		}
 	}()
-	response, err := c.broker.base.RoundTrip(out) //nolint:bodyclose // drain closes it
-	if err != nil {
-		return c.cause(ctx, err)
+	var response *http.Response
+	for sends := 1; ; sends++ {
+		out, err := again(ctx, request)
+		if err != nil {
+			return err
+		}
+		kept = false
+		response, err = c.broker.base.RoundTrip(out) //nolint:bodyclose // drain closes it
+		if err == nil {
+			break
+		}
+		if !kept || sends == mostSends || ctx.Err() != nil || request.GetBody == nil {
+			return c.cause(ctx, err)
+		}
+		if err := c.permitted(request); err != nil {
+			return err
+		}
 	}
 	status = response.StatusCode
 	defer drain(response.Body)
@@ -180,6 +197,27 @@ func (c call) send(request *http.Request, consume func(*http.Response) error) er
 		return err
 	}
 	return c.cause(ctx, consume(response))
+}
+
+// permitted asks whether a request may be sent, if it can change something, and bounds
+// its time.
+func (c *call) permitted(request *http.Request) (err error) {
+	if request.Method != http.MethodGet {
+		c.timeout, err = c.broker.options.Permit.Grant(c.ctx, "", request.Method == http.MethodDelete, c.timeout)
+	}
+	return err
+}
+
+// again is a request with a body that nobody has read.
+func again(ctx context.Context, request *http.Request) (*http.Request, error) {
+	out := request.Clone(ctx)
+	out.Close = false // rabbit-hole sets it: a connection a request
+	if request.GetBody == nil {
+		return out, nil
+	}
+	var err error
+	out.Body, err = request.GetBody()
+	return out, err
 }
 
 // errNoAnswer tells our own deadline from that of the caller.
