@@ -93,7 +93,7 @@ type question struct {
 func (r *Registry) concerned(ctx context.Context, broker v1alpha1.BrokerType, what engine.Ending) (declared, error) {
 	if questions, few := r.questionsAbout(what); few {
 		out, err := r.ask(ctx, questions)
-		if !apierrors.IsBadRequest(err) { // CRDs of an older Warrener, or an API server before 1.31, select by no field
+		if !apierrors.IsBadRequest(err) { // CRDs of an older Warrener select by no field
 			return out, err
 		}
 	}

@@ -96,7 +96,7 @@ func TestRefreshAsksAboutWhatEnds(t *testing.T) {
 		"Exchange": {reason: "lists name it", what: engine.Ending{Objects: []topology.ID{queueGone, exchange}}, whole: true, found: []string{"binding", "other", "stays", "wants"}},
 		"All":      {reason: "the engine says so", what: engine.Ending{All: true, Objects: []topology.ID{queueGone}}, whole: true, found: []string{"binding", "other", "stays", "wants"}},
 		"Many":     {reason: "to list is cheaper then", what: many, whole: true, found: []string{"binding", "other", "stays", "wants"}},
-		"Unable":   {reason: "an older API server selects by name alone", what: engine.Ending{Objects: []topology.ID{queueGone}}, fails: unable, whole: true, found: []string{"binding", "other", "stays", "wants"}},
+		"Unable":   {reason: "the CRDs of an older version select by name alone", what: engine.Ending{Objects: []topology.ID{queueGone}}, fails: unable, whole: true, found: []string{"binding", "other", "stays", "wants"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
