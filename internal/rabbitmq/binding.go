@@ -87,7 +87,7 @@ func declareBinding(ctx context.Context, b *Broker, step topology.Step) error {
 }
 
 func bind(ctx context.Context, b *Broker, want *topology.Binding) error {
-	_, err := b.call(uncut(ctx), "declare binding").client().DeclareBinding(want.VirtualHost, bindingInfo(want)) //nolint:bodyclose // read to the end in RoundTrip
+	_, err := b.call(uncut(ctx), "declare binding").unrepeated().client().DeclareBinding(want.VirtualHost, bindingInfo(want)) //nolint:bodyclose // read to the end in RoundTrip
 	b.uncertain.about(want, err)
 	return err
 }
@@ -132,7 +132,7 @@ func unbind(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(live.VirtualHost, live.Source, live.Destination); err != nil {
 		return err
 	}
-	client := b.call(uncut(ctx), "delete binding").client()
+	client := b.call(uncut(ctx), "delete binding").unrepeated().client()
 	for _, key := range live.PropertiesKeys {
 		_, err := client.DeleteBinding(live.VirtualHost, rabbithole.BindingInfo{ //nolint:bodyclose // read to the end in RoundTrip
 			Source: live.Source, Destination: live.Destination, DestinationType: live.DestinationType, PropertiesKey: pathKey(key),

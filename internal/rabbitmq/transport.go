@@ -49,6 +49,7 @@ type call struct {
 	ctx       context.Context // lives as long as the operation, and rabbit-hole takes none
 	operation string
 	timeout   time.Duration
+	once      bool // see unrepeated
 }
 
 // call begins an operation, named in a verb and a noun: "declare queue".
@@ -65,6 +66,13 @@ func (c call) named(operation string) call {
 // within gives the operation another deadline per request.
 func (c call) within(timeout time.Duration) call {
 	c.timeout = timeout
+	return c
+}
+
+// unrepeated is for calls whose end must be known: one that was cut off and then sent
+// again would look as if it had done what the first one has left half done.
+func (c call) unrepeated() call {
+	c.once = true
 	return c
 }
 
@@ -161,8 +169,8 @@ func (c call) send(request *http.Request, consume func(*http.Response) error) er
 	}
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.timeout, errNoAnswer)
 	defer cancel()
-	// Every request of ours can be repeated, and is when a kept connection turns out to be
-	// closed. net/http would do so by itself, for some, and ask nobody: a process that stood
+	// Nearly every request of ours can be repeated, and is when a kept connection turns out
+	// to be closed. net/http would do so by itself, for some, and ask nobody: a process that stood
 	// still, and was replaced, wakes up with such connections.
 	kept := false
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) { kept = got.Reused }})
@@ -184,7 +192,7 @@ func (c call) send(request *http.Request, consume func(*http.Response) error) er
 		if err == nil {
 			break
 		}
-		if !kept || sends == mostSends || ctx.Err() != nil || request.GetBody == nil {
+		if !kept || sends == mostSends || ctx.Err() != nil || request.GetBody == nil || c.once {
 			return c.cause(ctx, err)
 		}
 		if err := c.permitted(request); err != nil {

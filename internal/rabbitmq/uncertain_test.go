@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,6 +64,47 @@ func converge(t *testing.T, b *Broker, wanted, unwanted []*topology.Binding) (st
 	}
 	b.Apply(t.Context(), wave) // who failed is seen in the next round
 	return len(wave)
+}
+
+// A call about a binding that was cut off is not sent again by itself: the answer to
+// the second would hide what the first has left.
+func TestCallsAboutBindingsAreNotRepeated(t *testing.T) {
+	binding := &topology.Binding{VirtualHost: "v", Source: "x", Destination: "q", DestinationType: topology.DestinationQueue, RoutingKey: "k", PropertiesKeys: []string{"k"}}
+	for name, step := range map[string]topology.Step{
+		"declared": create(binding), "deleted": {Verb: topology.VerbDelete, ID: binding.ID(), Live: binding},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var sent atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodGet { // after which the connection is kept
+					answer(http.StatusOK, "application/json", `{"rabbitmq_version":"4.3.0"}`)(w, r)
+					return
+				}
+				if sent.Add(1) > 1 {
+					w.WriteHeader(http.StatusNoContent)
+					return
+				}
+				connection, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = connection.Close()
+			}))
+			defer server.Close()
+			b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p"})
+			if _, err := b.version(b.call(t.Context(), "read")); err != nil {
+				t.Fatal(err)
+			}
+			wantError(t, attempt(t, b, step), topology.ClassTransient, "p-is-no-secret", "connection closed")
+			if n := sent.Load(); n != 1 {
+				t.Errorf("the call was sent %d times", n)
+			}
+			if _, uncertain := b.uncertain.of(binding.ID()); !uncertain {
+				t.Error("what became of it is taken to be known")
+			}
+		})
+	}
 }
 
 // RabbitMQ 4.0 leaves a binding of a topic exchange half made, or half deleted,
