@@ -81,10 +81,10 @@ func (c *Cluster) judge(s Session) bool {
 // concerned is looked at, past every cache, and what the breaker says; with any news
 // the plan is made anew, and everybody is looked at if it ends something else.
 func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (*draft, error) {
-	plan := func() (*draft, error) {
+	planAnew := func() (*draft, error) {
 		return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
 	}
-	p, err := plan()
+	p, err := planAnew()
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,9 @@ func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.Owne
 	if s.Refresh != nil {
 		looked = c.ending(p.Plan)
 		looked.All = looked.All || c.departs(s)
-		if err := c.lookAt(ctx, s, looked); err != nil {
+	}
+	if !looked.none() {
+		if err := s.Refresh(ctx, looked); err != nil {
 			return nil, err
 		}
 	}
@@ -100,14 +102,14 @@ func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.Owne
 		return p, nil
 	}
 	// From the start: what the owners want may be something else by now.
-	p, err = plan()
+	p, err = planAnew()
 	if err != nil || s.Refresh == nil || looked.covers(c.ending(p.Plan)) {
 		return p, err
 	}
-	if err := c.lookAt(ctx, s, Ending{All: true}); err != nil {
+	if err := s.Refresh(ctx, Ending{All: true}); err != nil {
 		return nil, err
 	}
-	return plan()
+	return planAnew()
 }
 
 func (c *Cluster) changedSince(changes uint64) bool {

@@ -72,12 +72,6 @@ type scope struct {
 	changes uint64
 }
 
-func (c *Cluster) scopeOf(owners []topology.OwnerKey) scope {
-	c.state.Lock()
-	defer c.state.Unlock()
-	return c.scope(owners)
-}
-
 // scopeWithin is the scope of some owners of a stake, and whether it covers that
 // still: for all of those that it was made for, only a change of the world makes it
 // another one.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/plan"
@@ -57,11 +56,4 @@ func (c *Cluster) ending(p *plan.Plan) Ending {
 			})
 		})
 	return out
-}
-
-func (c *Cluster) lookAt(ctx context.Context, s Session, what Ending) error {
-	if what.none() {
-		return nil
-	}
-	return s.Refresh(ctx, what)
 }

@@ -196,7 +196,9 @@ func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f
 }
 
 func (c *Cluster) stakeOf(owners []topology.OwnerKey) *stake {
-	scope := c.scopeOf(owners)
+	c.state.Lock()
+	defer c.state.Unlock()
+	scope := c.scope(owners)
 	held := newStake(scope.focus, scope.needs)
 	held.owners, held.scope = owners, scope
 	return held
