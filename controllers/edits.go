@@ -29,7 +29,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	changed := r.intake.take(key)
 	broker, cluster, working := s.working()
-	if c == nil && r.answersFor(key) {
+	if c == nil && r.isMine(ctx, key) {
 		if err := r.explainMissing(ctx, key, changed); err != nil {
 			r.intake.giveBack(key, changed)
 			return reconcile.Result{}, err

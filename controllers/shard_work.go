@@ -83,13 +83,6 @@ func (r *Registry) entered(ctx context.Context, key topology.ConnectionKey) (lea
 	return shards.Enter(shards.home(key, c))
 }
 
-// answersFor tells whether it is this replica that tells objects that there is no
-// connection of their name.
-func (r *Registry) answersFor(key topology.ConnectionKey) bool {
-	shards := r.options.Shards
-	return shards == nil || shards.Holds(shards.home(key, nil))
-}
-
 // isMine tells whether a connection, there or not, is this replica's to work on.
 func (r *Registry) isMine(ctx context.Context, key topology.ConnectionKey) bool {
 	shards := r.options.Shards

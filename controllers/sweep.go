@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"io"
 	"math/rand/v2"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"github.com/warrener-dev/warrener/internal/dial"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/plan"
+	"github.com/warrener-dev/warrener/internal/shard"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -96,11 +95,10 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 // else check together ever after, and keep edits waiting. A check that would come within
 // a tenth of the interval is left out.
 func untilCheck(key topology.ConnectionKey, interval time.Duration, now time.Time) time.Duration {
-	name := fnv.New64a()
-	_, _ = io.WriteString(name, key.String()) // it never fails
-	moment := time.Duration(name.Sum64() % uint64(interval))
-	wait := moment - time.Duration(now.UnixNano()%int64(interval))
-	for wait < interval/10 {
+	const moments = 1000
+	moment := interval / moments * time.Duration(shard.Of(moments, key.Kind, key.Namespace, key.Name))
+	wait := (moment - time.Duration(now.UnixNano())%interval + interval) % interval
+	if wait < interval/10 {
 		wait += interval
 	}
 	return wait
