@@ -65,7 +65,7 @@ func TestBulk(t *testing.T) {
 		t.Errorf("%d CreateTopics requests for 6,000 records, want 1", n)
 	}
 	measure("until all are visible", func() {
-		eventually(t, "2,000 topics are visible", func() bool {
+		harness.Eventually(t, "2,000 topics are visible", func() bool {
 			return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == len(ids)
 		})
 	})
@@ -88,7 +88,7 @@ func TestBulk(t *testing.T) {
 	}
 	measure("change config of 2,000, partitions of 200", func() { applied(updates) })
 	measure("until the new partitions have leaders", func() {
-		eventually(t, "all new partitions have leaders", func() bool {
+		harness.Eventually(t, "all new partitions have leaders", func() bool {
 			for _, use := range observe(t, b, topology.Selection{Usage: ids}).Usage {
 				if use.Unknown {
 					return false
@@ -108,7 +108,7 @@ func TestBulk(t *testing.T) {
 	measure("delete 2,000, half of them guarded", func() {
 		// A broker that opens logs can lose the lead of a partition for a moment; a pass
 		// would try again, too.
-		eventually(t, "all are deleted", func() bool {
+		harness.Eventually(t, "all are deleted", func() bool {
 			var again []topology.Step
 			for i, outcome := range b.Apply(t.Context(), deletes) {
 				switch class := topology.ClassOf(outcome.Err); {
@@ -124,7 +124,7 @@ func TestBulk(t *testing.T) {
 			return len(deletes) == 0
 		})
 	})
-	eventually(t, "all are gone", func() bool {
+	harness.Eventually(t, "all are gone", func() bool {
 		return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == 0
 	})
 }

@@ -61,7 +61,7 @@ func TestBrokerDownAndReassignment(t *testing.T) {
 	unreplicated(t, k, b, fresh)
 	k.Start(t)
 	k.Stop(t, 3)
-	eventually(t, "the cluster noticed", func() bool {
+	harness.Eventually(t, "the cluster noticed", func() bool {
 		info, err := b.Probe(t.Context())
 		return err == nil && info.Brokers == 2
 	})
@@ -105,7 +105,7 @@ func racks(t *testing.T, b *Broker) {
 	t.Helper()
 	made := &topology.Topic{Name: "racks", Assignments: [][]int32{{2}, {3}, {2}, {3}}}
 	converge(t, b, made)
-	eventually(t, "the second replicas are there", func() bool {
+	harness.Eventually(t, "the second replicas are there", func() bool {
 		progress, err := b.Advance(t.Context(), topology.Operation{Kind: topology.OperationReassign, Want: &topology.Topic{Name: made.Name, ReplicationFactor: 2}})
 		return err == nil && progress.Done
 	})

@@ -114,7 +114,7 @@ func converge(t testing.TB, b *Broker, wants ...*topology.Topic) {
 			t.Fatalf("Apply: %v", outcome.Err)
 		}
 	}
-	eventually(t, "all topics are as wanted", func() bool {
+	harness.Eventually(t, "all topics are as wanted", func() bool {
 		snapshot := observe(t, b, topology.Selection{IDs: topicIDs(wants)})
 		for _, want := range wants {
 			live, presence := snapshot.Look(want.ID())
@@ -143,17 +143,6 @@ func everybodyKnows(t testing.TB, b *Broker, topic *topology.Topic) bool {
 		}
 	}
 	return true
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(harness.Patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", harness.Patience, what)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
 }
 
 // failure is what tests compare of an error: the class, and words of it.

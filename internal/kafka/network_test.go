@@ -153,7 +153,7 @@ func TestBrokerComesBack(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		entrance.Forward()
-		eventually(t, "the broker is found again after "+name, func() bool { return probe() == nil })
+		harness.Eventually(t, "the broker is found again after "+name, func() bool { return probe() == nil })
 	}
 	entrance.Refuse()
 	_ = probe()

@@ -60,13 +60,13 @@ func (m *mover) advance(b *Broker, want *topology.Topic) topology.Progress {
 // finish advances until all is done, and returns what was said on the way.
 func (m *mover) finish(want *topology.Topic) (said []topology.Progress) {
 	m.Helper()
-	eventually(m, want.Name+" has its replicas", func() bool {
+	harness.Eventually(m, want.Name+" has its replicas", func() bool {
 		progress := m.advance(m.broker, want)
 		said = append(said, progress)
 		return progress.Done
 	})
 	// Brokers learn of it one by one.
-	eventually(m, want.Name+" shows them", func() bool { return len(want.Diff(look(m, m.broker, want.Name))) == 0 })
+	harness.Eventually(m, want.Name+" shows them", func() bool { return len(want.Diff(look(m, m.broker, want.Name))) == 0 })
 	return said
 }
 

@@ -103,7 +103,7 @@ func TestMissingPermissions(t *testing.T) {
 	allow(t, k, "fresh", kadm.OpDescribe)
 	allow(t, k, "listed", kadm.OpDescribe, kadm.OpDescribeConfigs)
 	allow(t, k, "described", kadm.OpDescribe)
-	eventually(t, "the ACLs are known", func() bool {
+	harness.Eventually(t, "the ACLs are known", func() bool {
 		s := observe(t, b, topology.Selection{IDs: topicIDs(wants)})
 		return len(s.Objects) == 2 && len(s.Unread) == 2
 	})
@@ -171,16 +171,16 @@ func TestMissingPermissions(t *testing.T) {
 
 	// Create on the cluster without Describe on the topic: it "exists" for ever.
 	allowOn(t, k, kadm.NewACLs().Clusters(), kadm.OpCreate)
-	eventually(t, "a hidden topic that cannot be created is explained", func() bool {
+	harness.Eventually(t, "a hidden topic that cannot be created is explained", func() bool {
 		err := b.Apply(t.Context(), wave[4:5])[0].Err
 		return topology.ClassOf(err) == topology.ClassAccessDenied && strings.Contains(err.Error(), "the topic exists, and user")
 	})
 	allowOn(t, k, kadm.NewACLs().Clusters(), kadm.OpDescribe)
-	eventually(t, "who may describe the cluster sees what moves", func() bool {
+	harness.Eventually(t, "who may describe the cluster sees what moves", func() bool {
 		progress, err := b.Advance(t.Context(), move)
 		return err == nil && progress.Done
 	})
-	eventually(t, "who may describe the cluster sees all groups", func() bool {
+	harness.Eventually(t, "who may describe the cluster sees all groups", func() bool {
 		use, ok := observe(t, b, topology.Selection{Usage: topicIDs(wants[:1])}).Usage[topology.TopicID("all")]
 		return ok && !use.Unknown
 	})

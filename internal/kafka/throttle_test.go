@@ -32,7 +32,7 @@ func (m *mover) throttled() {
 // itself.
 func (m *mover) throttledTo(what string, want map[string]string) {
 	m.Helper()
-	eventually(m, fmt.Sprintf("%s: the rates are %v", what, want), func() bool { return maps.Equal(want, m.rates()) })
+	harness.Eventually(m, fmt.Sprintf("%s: the rates are %v", what, want), func() bool { return maps.Equal(want, m.rates()) })
 }
 
 func (m *mover) rates() map[string]string { return ratesOf(m, m.admin) }
@@ -116,7 +116,7 @@ func TestThrottle(t *testing.T) {
 			t.Errorf("it says %q", message)
 		}
 		if name == "done" {
-			eventually(t, "it says how much is copied", func() bool {
+			harness.Eventually(t, "it says how much is copied", func() bool {
 				return strings.Contains(m.advance(m.broker, want).Message, " of 4.0 MiB copied (")
 			})
 		}

@@ -196,7 +196,7 @@ func TestDelete(t *testing.T) {
 	for _, o := range b.Apply(t.Context(), []topology.Step{remove(kept.Name, old), remove(plain.Name, plain), remove(prefix+"unnamed", nil)}) {
 		(*failure)(nil).check(t, "topics are deleted, with and without a known id", o.Err)
 	}
-	eventually(t, "the topics are gone", func() bool {
+	harness.Eventually(t, "the topics are gone", func() bool {
 		s := observe(t, b, topology.Selection{IDs: []topology.ID{kept.ID(), plain.ID(), topology.TopicID(prefix + "unnamed")}})
 		return len(s.Objects) == 0 && len(s.Unread) == 0
 	})

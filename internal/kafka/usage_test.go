@@ -110,7 +110,7 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 		name := outcome.Step.ID.Name[len(prefix):]
 		wants2[name].check(t, "guarded delete of "+name, outcome.Err)
 	}
-	eventually(t, "the unused ones are gone and the used ones are there", func() bool {
+	harness.Eventually(t, "the unused ones are gone and the used ones are there", func() bool {
 		return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == len(wants2)
 	})
 }

@@ -322,7 +322,7 @@ func TestUnansweredImport(t *testing.T) {
 	for _, outcome := range b.Apply(t.Context(), steps) {
 		wantError(t, outcome.Err, topology.ClassTransport, testPassword, outcome.Step.ID.String())
 	}
-	if got := f.asked(); got["POST definitions"] > 2 || got["POST bindings"] > 0 { // net/http repeats what a kept connection broke off
+	if got := f.asked(); got["POST definitions"] > 2 || got["POST bindings"] > 0 { // what a kept connection broke off is repeated
 		t.Errorf("asked %v", got)
 	}
 	broken.Store(false)

@@ -60,13 +60,13 @@ func TestDeleteQueueIfUnused(t *testing.T) {
 					tc.given(t, server, vh, q.Name)
 				}
 				if tc.kind == "quorum" && tc.given != nil { // the caller's part: wait out the delay
-					eventually(t, "totals of the quorum queue", func() bool {
+					harness.Eventually(t, "totals of the quorum queue", func() bool {
 						u := usageOf(t, b, q.ID())
 						return u.Messages > 0 || u.Consumers > 0
 					})
 				}
 				var err error
-				eventually(t, "the refusal to say why", func() bool { // a busy broker may tell what was delivered a moment later than what it holds
+				harness.Eventually(t, "the refusal to say why", func() bool { // a busy broker may tell what was delivered a moment later than what it holds
 					err = attempt(t, b, removeUnused(q.ID()))
 					return err == nil || !slices.ContainsFunc(tc.words, func(word string) bool { return !strings.Contains(err.Error(), word) })
 				})
@@ -103,7 +103,7 @@ func TestDeleteQueueRaces(t *testing.T) {
 		if _, err := channel.Consume(q.Name, "", true, false, false, false, nil); err != nil {
 			t.Fatalf("consume: %v", err)
 		}
-		eventually(t, "the consumer empties the queue", func() bool { return usageOf(t, b, q.ID()).Messages == 0 })
+		harness.Eventually(t, "the consumer empties the queue", func() bool { return usageOf(t, b, q.ID()).Messages == 0 })
 		err = deleteUnusedQueue(t.Context(), b, removeUnused(q.ID()), stale)
 		wantError(t, err, topology.ClassInUse, "", "it has consumers")
 	})
@@ -289,7 +289,7 @@ func TestUsage(t *testing.T) {
 			t.Errorf("classic queue, at once (-want +got):\n%s", diff)
 		}
 		var got map[topology.ID]topology.Usage
-		eventually(t, "totals of the quorum queue", func() bool {
+		harness.Eventually(t, "totals of the quorum queue", func() bool {
 			got = observe(t, b, topology.Selection{Usage: asked}).Usage
 			return got[ids["quorum"]].Messages == 2 && got[ids["quorum"]].Consumers == 2 // told by different processes
 		})

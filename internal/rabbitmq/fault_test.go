@@ -468,12 +468,7 @@ func TestPermitIsAskedBeforeWritesAreRepeated(t *testing.T) {
 				body, _ := io.ReadAll(r.Body)
 				bodies = append(bodies, string(body))
 				if len(bodies) == 2 { // the connection was kept, and is closed without an answer
-					connection, _, err := http.NewResponseController(w).Hijack()
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					_ = connection.Close()
+					reset(w, r)
 					return
 				}
 				w.WriteHeader(http.StatusCreated)

@@ -161,19 +161,6 @@ func (c *counter) hook(method, _ string, _ int, _ time.Duration) {
 	}
 }
 
-func eventually(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), harness.Patience)
-	defer cancel()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %s", what, harness.Patience)
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
 func ptr[T any](v T) *T { return &v }
 
 // deleteLater deletes a virtual host with the test.

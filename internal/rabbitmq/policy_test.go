@@ -87,7 +87,7 @@ func TestPolicyAppliesOnTheBroker(t *testing.T) {
 		apply(t, b, queues...)
 		var found map[string]string
 		deadline := time.Now().Add(30 * time.Second)
-		eventually(t, "the broker to tell which policies apply", func() bool { // it takes its time, but for 4.3
+		harness.Eventually(t, "the broker to tell which policies apply", func() bool { // it takes its time, but for 4.3
 			var listed []struct{ Name, Policy string }
 			server.Must(t, "GET", "/api/queues/"+url.PathEscape(vh), nil, &listed)
 			found = map[string]string{}
@@ -139,7 +139,7 @@ func TestOverflowComesBeforeLength(t *testing.T) {
 					t.Errorf("%s: %d writes, want %d", queue.Name, n, c.writes)
 				}
 				if c.want["overflow"] != nil { // it is in effect
-					eventually(t, queue.Name+" to refuse", func() bool { return !offer(t, channel, queue.Name) })
+					harness.Eventually(t, queue.Name+" to refuse", func() bool { return !offer(t, channel, queue.Name) })
 				}
 				if n := waiting(t, channel, queue.Name); n < 10 {
 					t.Errorf("%s holds %d of 10 messages", queue.Name, n)

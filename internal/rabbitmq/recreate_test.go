@@ -114,12 +114,12 @@ func TestRecreateRefuses(t *testing.T) {
 			if _, err := channel.Consume(was.Name, "", true, false, false, false, nil); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the consumer is seen", func() bool { return usageOf(t, b, was.ID()).Consumers == 1 })
+			harness.Eventually(t, "the consumer is seen", func() bool { return usageOf(t, b, was.ID()).Consumers == 1 })
 			refused("a consumer", recreating(&want), topology.ClassInUse, "it has 1 consumer")
 			if err := channel.Close(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the consumer is gone", func() bool { return usageOf(t, b, was.ID()).Consumers == 0 })
+			harness.Eventually(t, "the consumer is gone", func() bool { return usageOf(t, b, was.ID()).Consumers == 0 })
 			// Published a moment ago: the counts of a quorum queue do not know it yet.
 			publish(t, dial(t, server, virtualHost), was.Name, 1)
 			refused("a message", recreating(&want), topology.ClassInUse, "it holds")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -75,7 +74,7 @@ func TestCallsAboutBindingsAreNotRepeated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var sent atomic.Int64
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b := serve(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodGet { // after which the connection is kept
 					answer(http.StatusOK, "application/json", `{"rabbitmq_version":"4.3.0"}`)(w, r)
 					return
@@ -84,19 +83,12 @@ func TestCallsAboutBindingsAreNotRepeated(t *testing.T) {
 					w.WriteHeader(http.StatusNoContent)
 					return
 				}
-				connection, _, err := http.NewResponseController(w).Hijack()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_ = connection.Close()
-			}))
-			defer server.Close()
-			b := open(t, Options{Endpoint: server.URL, Username: "u", Password: "p"})
+				reset(w, r)
+			})
 			if _, err := b.version(b.call(t.Context(), "read")); err != nil {
 				t.Fatal(err)
 			}
-			wantError(t, attempt(t, b, step), topology.ClassTransient, "p-is-no-secret", "connection closed")
+			wantError(t, attempt(t, b, step), topology.ClassTransient, testPassword, "connection closed")
 			if n := sent.Load(); n != 1 {
 				t.Errorf("the call was sent %d times", n)
 			}

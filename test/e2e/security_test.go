@@ -91,14 +91,7 @@ func (s *stage) keepsSecret(t *testing.T, password string) {
 	told := map[string]string{
 		"events": strings.Join(s.events(), "\n"), "log": s.controller.Log(), "metrics": scrape(t, s.controller),
 	}
-	lists := []client.ObjectList{&v1alpha1.BrokerInventoryList{}}
-	for _, list := range v1alpha1.NewObjectLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
-	for _, list := range v1alpha1.NewConnectionLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
-	for _, list := range lists {
+	for _, list := range harness.NewLists() {
 		if err := s.client.List(t.Context(), list, client.InNamespace(s.namespace)); err != nil {
 			t.Fatal(err)
 		}

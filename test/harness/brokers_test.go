@@ -61,7 +61,7 @@ func TestSharedRabbitMQs(t *testing.T) {
 			if err := channel.PublishWithContext(t.Context(), "", "q", false, false, amqp.Publishing{Body: []byte("hello")}); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, func() bool {
+			Eventually(t, "the message to arrive", func() bool {
 				message, ok, err := channel.Get("q", true)
 				return err == nil && ok && string(message.Body) == "hello"
 			})
@@ -192,16 +192,7 @@ func TestPrivateKafkaLosesANode(t *testing.T) {
 		}
 	}
 	k.Kill(t, 2)
-	eventually(t, count(2))
+	Eventually(t, "two brokers", count(2))
 	k.Start(t)
-	eventually(t, count(3))
-}
-
-func eventually(t *testing.T, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(Patience); !condition(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("not so after %s", Patience)
-		}
-	}
+	Eventually(t, "three brokers", count(3))
 }

@@ -32,19 +32,24 @@ func NewClient(t testing.TB, config *rest.Config) client.WithWatch {
 	return c
 }
 
+// NewLists are empty lists of all of Warrener's kinds.
+func NewLists() []client.ObjectList {
+	out := []client.ObjectList{&v1alpha1.BrokerInventoryList{}}
+	for _, list := range v1alpha1.NewObjectLists() {
+		out = append(out, list.(client.ObjectList))
+	}
+	for _, list := range v1alpha1.NewConnectionLists() {
+		out = append(out, list.(client.ObjectList))
+	}
+	return out
+}
+
 // ResourceVersions tells of each of Warrener's objects in a namespace in which state
 // it is, connections and the inventory included: what was written has another one.
 func ResourceVersions(t testing.TB, c client.Client, namespace string) map[string]string {
 	t.Helper()
-	lists := []client.ObjectList{&v1alpha1.BrokerInventoryList{}}
-	for _, list := range v1alpha1.NewObjectLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
-	for _, list := range v1alpha1.NewConnectionLists() {
-		lists = append(lists, list.(client.ObjectList))
-	}
 	out := map[string]string{}
-	for _, list := range lists {
+	for _, list := range NewLists() {
 		if err := c.List(t.Context(), list, client.InNamespace(namespace)); err != nil {
 			t.Fatal(err)
 		}

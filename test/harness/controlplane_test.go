@@ -24,7 +24,7 @@ func TestControlPlaneNamespaceGoesAway(t *testing.T) {
 	if err := admin.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool {
+	Eventually(t, "the namespace to go", func() bool {
 		_, err := admin.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	})
@@ -47,7 +47,7 @@ func TestControlPlaneGarbageCollection(t *testing.T) {
 	if err := maps.Delete(t.Context(), owner.Name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool {
+	Eventually(t, "what it owns to go", func() bool {
 		_, err := maps.Get(t.Context(), "owned", metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	})
@@ -75,7 +75,7 @@ func TestControlPlaneUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, func() bool {
+	Eventually(t, "the user to be admitted", func() bool {
 		_, err := client.CoreV1().ConfigMaps(namespace).List(t.Context(), metav1.ListOptions{})
 		return err == nil
 	})
