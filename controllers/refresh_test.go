@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -14,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
-	"github.com/warrener-dev/warrener/internal/compile"
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // A deletion among ten thousand objects must not read them all: what is known in
@@ -119,8 +118,7 @@ func TestRefreshAsksAboutWhatEnds(t *testing.T) {
 					// The fake cannot select metadata by what the spec says.
 					answer := list.(*metav1.PartialObjectMetadataList)
 					for _, object := range stored {
-						selector := compile.Selector{Kind: strings.TrimSuffix(answer.Kind, "List"), Field: by.Field, Value: by.Value}
-						if selector.Selects(object) && (options.Namespace == "" || options.Namespace == object.GetNamespace()) {
+						if object.KindName()+"List" == answer.Kind && harness.Selects(object, by.Field, by.Value) && (options.Namespace == "" || options.Namespace == object.GetNamespace()) {
 							answer.Items = append(answer.Items, metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 								Namespace: object.GetNamespace(), Name: object.GetName(), UID: object.GetUID(), Generation: object.GetGeneration(),
 							}})

@@ -65,6 +65,7 @@ type summary struct {
 
 	passed, packages int
 	failed           []key
+	said             map[key][]string // by the failed tests themselves
 	skipped          []string
 	slow             []timing
 }
@@ -73,7 +74,7 @@ func newSummary(out io.Writer, clock func() time.Time) *summary {
 	now := clock()
 	return &summary{
 		out: out, clock: clock, begin: now, spoken: now,
-		output: map[key][]string{}, running: map[key]time.Time{}, tests: map[string]int{},
+		output: map[key][]string{}, running: map[key]time.Time{}, tests: map[string]int{}, said: map[key][]string{},
 	}
 }
 
@@ -141,6 +142,7 @@ func (s *summary) end(k key, e event) {
 		s.skipped = append(s.skipped, fmt.Sprintf("%s: %s", k, reason(output)))
 	case "fail":
 		s.failed = append(s.failed, k)
+		s.said[k] = words(output)
 		s.tests[k.pkg]++
 		s.say("\nFAIL %s", k)
 		s.say("%s", strings.Join(output, ""))
@@ -183,6 +185,28 @@ func reason(output []string) string {
 		}
 	}
 	return "no reason given"
+}
+
+const (
+	mostLines   = 30  // lines
+	longestLine = 400 // bytes
+)
+
+// words is the end of what a test itself said, without what the controller logged
+// meanwhile: a few lines that can be repeated where everybody looks.
+func words(output []string) []string {
+	var out []string
+	for _, line := range output {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "---") || strings.HasPrefix(line, "===") || strings.HasPrefix(line, `{"level":`) {
+			continue
+		}
+		if len(line) > longestLine {
+			line = strings.ToValidUTF8(line[:longestLine], "") + " …"
+		}
+		out = append(out, line)
+	}
+	return out[max(0, len(out)-mostLines):]
 }
 
 // beat tells that nothing hangs, or where it does.
@@ -242,6 +266,9 @@ func (s *summary) finish() bool {
 			s.say("\nFAILED:")
 		}
 		s.say("  %s", failed)
+		for _, line := range s.said[failed] {
+			s.say("      %s", line)
+		}
 	}
 	s.say("\n%d tests in %d packages: %d passed, %d failed, %d skipped, in %s",
 		s.passed+len(s.failed)+len(s.skipped), s.packages, s.passed, len(s.failed), len(s.skipped), s.elapsed())

@@ -25,12 +25,14 @@ func TestSummary(t *testing.T) {
 			want:   []string{"ok       1 tests     0.2 s  internal/plan", "1 tests in 1 packages: 1 passed, 0 failed, 0 skipped"},
 		},
 		"a failure": {
-			reason: "its output is shown, and it is named at the end",
+			reason: "its output is shown, and it is named at the end with what the test itself said",
 			events: []string{
-				`{"Action":"run",` + pkg + `,"Test":"TestA"}`, `{"Action":"output",` + pkg + `,"Test":"TestA","Output":"want 1, got 2\n"}`,
+				`{"Action":"run",` + pkg + `,"Test":"TestA"}`, `{"Action":"output",` + pkg + `,"Test":"TestA","Output":"    want 1, got 2\n"}`,
+				`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"{\"level\":\"info\",\"msg\":\"Starting\"}\n"}`,
+				`{"Action":"output",` + pkg + `,"Test":"TestA","Output":"--- FAIL: TestA (0.10s)\n"}`,
 				`{"Action":"fail",` + pkg + `,"Test":"TestA","Elapsed":0.1}`, `{"Action":"fail",` + pkg + `,"Elapsed":0.2}`,
 			},
-			want: []string{"want 1, got 2", "FAILED:\n  internal/plan TestA", "0 passed, 1 failed"},
+			want: []string{"want 1, got 2", "FAILED:\n  internal/plan TestA\n      want 1, got 2\n\n1 tests", "0 passed, 1 failed"},
 		},
 		"a panic": {
 			reason: "the test never ends: what it said counts all the same, and so does the package",

@@ -68,32 +68,3 @@ func called(kind, name string) []Selector {
 	}
 	return out
 }
-
-// Selects tells whether a selector finds an object.
-func (s Selector) Selects(object v1alpha1.Object) bool {
-	return s.Kind == object.KindName() && valueOf(object, s.Field) == s.Value
-}
-
-func valueOf(object v1alpha1.Object, field string) string {
-	if field == FieldName {
-		return object.GetName()
-	}
-	switch o := object.(type) {
-	case *v1alpha1.Queue:
-		switch field {
-		case FieldBrokerName:
-			return o.Spec.Name
-		case FieldDeadLetterQueue:
-			return deadLetterOf(o).Queue
-		}
-	case *v1alpha1.Exchange:
-		if field == FieldBrokerName {
-			return o.Spec.Name
-		}
-	case *v1alpha1.ExchangeBinding:
-		if field == FieldDestination {
-			return o.Spec.Destination
-		}
-	}
-	return ""
-}

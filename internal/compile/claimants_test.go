@@ -9,6 +9,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/topology"
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // Whoever wants an object is found by asking for its claimants: a deletion rests
@@ -25,7 +26,9 @@ func TestClaimantsFindWhoeverWants(t *testing.T) {
 				continue
 			}
 			asked[id.Kind]++
-			if !slices.ContainsFunc(selectors, func(s Selector) bool { return s.Selects(object) }) {
+			if !slices.ContainsFunc(selectors, func(s Selector) bool {
+				return s.Kind == object.KindName() && harness.Selects(object, s.Field, s.Value)
+			}) {
 				t.Fatalf("%s %s wants %s, and is found by none of %v", object.KindName(), object.GetName(), id, selectors)
 			}
 		}

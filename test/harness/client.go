@@ -1,10 +1,14 @@
 package harness
 
 import (
+	"bytes"
+	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -62,4 +66,21 @@ func ResourceVersions(t testing.TB, c client.Client, namespace string) map[strin
 		}
 	}
 	return out
+}
+
+// Selects tells whether an API server finds an object by the value of a field, such as
+// spec.name.
+func Selects(object runtime.Object, field, value string) bool {
+	text, err := json.Marshal(object)
+	if err != nil {
+		panic(err) // a kind of our own
+	}
+	var content map[string]any
+	read := json.NewDecoder(bytes.NewReader(text))
+	read.UseNumber() // which may be longer than any type of Go
+	if err := read.Decode(&content); err != nil {
+		panic(err)
+	}
+	found, _, err := unstructured.NestedString(content, strings.Split(field, ".")...)
+	return err == nil && found == value
 }

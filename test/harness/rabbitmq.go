@@ -193,7 +193,7 @@ func (r *RabbitMQ) do(ctx context.Context, method, path string, body any) (int, 
 	}
 	request.SetBasicAuth(r.User, r.Password)
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	response, err := management.Do(request)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -211,6 +211,8 @@ func (r *RabbitMQ) NewVirtualHost(t testing.TB) string {
 	r.deleteLater(t, "/api/vhosts/"+name)
 	return name
 }
+
+var management = &http.Client{Transport: BrokerTransport()}
 
 var everything = map[string]string{"configure": ".*", "write": ".*", "read": ".*"}
 

@@ -52,7 +52,7 @@ func NewRecorder(t testing.TB, target string) *Recorder {
 	if err != nil {
 		t.Fatalf("recorder: %v", err)
 	}
-	return newRecorder(t, always(to), &http.Transport{MaxIdleConnsPerHost: 100})
+	return newRecorder(t, always(to), BrokerTransport())
 }
 
 // NewRouter starts a recorder for clients that use it as their HTTP proxy: it asks for the target of each host:port, which
@@ -65,7 +65,13 @@ func NewRouter(t testing.TB, target func(host string) string) *Recorder {
 			panic(err) // of the test
 		}
 		return to
-	}, &http.Transport{MaxIdleConnsPerHost: 100})
+	}, BrokerTransport())
+}
+
+// BrokerTransport closes idle connections before the broker does, after 60 s: a write that meets the closing of its connection
+// is answered by EOF, and net/http does not repeat it.
+func BrokerTransport() *http.Transport {
+	return &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 30 * time.Second}
 }
 
 func always(to *url.URL) func(string) *url.URL { return func(string) *url.URL { return to } }

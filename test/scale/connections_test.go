@@ -101,7 +101,7 @@ func newClusters(tb testing.TB, target string) *httptest.Server {
 		tb.Fatal(err)
 	}
 	proxy := &httputil.ReverseProxy{
-		Transport: &http.Transport{MaxIdleConnsPerHost: 100},
+		Transport: harness.BrokerTransport(),
 		Rewrite: func(request *httputil.ProxyRequest) {
 			_, path, _ := strings.Cut(strings.TrimPrefix(request.In.URL.EscapedPath(), "/"), "/")
 			request.SetURL(to)
