@@ -21,6 +21,9 @@ type session struct {
 	// shard whose holder made it, if the work is shared.
 	shard int
 
+	// takingIn is held by whoever takes news in, so that the latest is the last.
+	takingIn sync.Mutex
+
 	mu          sync.Mutex
 	adapter     adapter
 	fingerprint string
@@ -140,13 +143,11 @@ func (s *session) fail(reason, message string, stalled bool, now time.Time) (t t
 	return *s.trouble, news
 }
 
-// recover notes that the session works; it tells whether that is news.
-func (s *session) recover() bool {
+// recover notes that the session works.
+func (s *session) recover() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := !s.up
 	s.up, s.spare = true, time.Time{}
-	return news
 }
 
 // swept notes that a sweep has gone through, so that all is well.

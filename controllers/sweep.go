@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"time"
 
@@ -56,27 +57,22 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		return r.retryConnect(r.troubled(ctx, s, c, err)), nil
 	}
 	broker, cluster, _ := s.working()
+	var all map[topology.OwnerKey]*departure
 	if fresh {
 		cluster.RetryNow()
-		if err := r.takeInAll(ctx, s, c); err != nil {
-			return reconcile.Result{}, err
-		}
+		all, err = r.takeInAll(ctx, s, c, cluster)
 	} else {
-		changed, err := r.relabelled(ctx, s, c)
-		if err != nil {
-			return reconcile.Result{}, err
-		}
-		r.intake.giveBack(key, changed)
-		fresh = len(changed) > 0
+		err = r.takeInRelabelled(ctx, s, c)
 	}
-	if fresh {
-		r.queue(Request{key, LaneEdits}, 0)
+	if err != nil {
+		return reconcile.Result{}, err
 	}
 	connectionUp.WithLabelValues(key.String()).Set(1)
 	if err := r.forget(ctx, s, c, broker, cluster); err != nil {
 		return r.passFailed(ctx, s, c, err)
 	}
-	if err := r.sweepSlices(ctx, s, c, broker, cluster); err != nil {
+	if err := r.sweepSlices(ctx, s, c, broker, cluster, fresh); err != nil {
+		r.intake.giveBack(key, staying(all)) // they are to be told why
 		return r.passFailed(ctx, s, c, err)
 	}
 	if r.leaves(s) {
@@ -104,12 +100,22 @@ func untilCheck(key topology.ConnectionKey, interval time.Duration, now time.Tim
 	return wait
 }
 
-// sweepSlices checks everything on the connection.
-func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster) error {
+// sweepSlices checks everything on the connection. The first time, the other lanes begin
+// when it is known what is left to them.
+func (r *Registry) sweepSlices(ctx context.Context, s *session, c v1alpha1.Connection, broker adapter, cluster *engine.Cluster, first bool) error {
 	start := time.Now()
-	sweep, err := cluster.BeginSweep(ctx, r.engineSession(s, c, broker, cluster))
+	begin := cluster.BeginSweep
+	if first {
+		begin = cluster.BeginFirstSweep
+	}
+	sweep, err := begin(ctx, r.engineSession(s, c, broker, cluster))
 	if err != nil {
 		return err
+	}
+	defer sweep.End()
+	if first {
+		s.recover()
+		r.queue(Request{s.key, LaneEdits}, 0)
 	}
 	if r.options.QueueMetrics {
 		depths.set(s.key, sweep.Depths())
@@ -147,7 +153,8 @@ func (r *Registry) outdated(ctx context.Context, c v1alpha1.Connection) bool {
 
 // connect makes sure that the session has an adapter with the credentials of
 // this moment, and that the broker behind it answers and is the one it was.
-// fresh says that everything must be looked at anew.
+// fresh says that everything must be looked at anew: until then the session does not
+// work.
 func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connection) (fresh bool, err error) {
 	m, err := readMaterial(ctx, r.reader, c)
 	if err != nil {
@@ -176,12 +183,14 @@ func (r *Registry) connect(ctx context.Context, s *session, c v1alpha1.Connectio
 		closeLater(s.adapter)
 		s.adapter, s.fingerprint = next, m.Fingerprint
 	}
-	fresh = s.cluster != cluster || s.generation != c.GetGeneration() ||
-		s.identity.version != who.version // claims depend on it
+	defer s.mu.Unlock()
+	if s.cluster != cluster || s.generation != c.GetGeneration() ||
+		s.identity.version != who.version { // claims depend on it
+		s.up = false
+	}
 	s.cluster, s.clusterID, s.identity = cluster, who.clusterID, who
 	s.generation = c.GetGeneration()
-	s.mu.Unlock()
-	return s.recover() || fresh, nil
+	return !s.up, nil
 }
 
 // dialled returns the adapter that stands, or a new one if anything that it is
@@ -235,17 +244,35 @@ func clusterChanged(c v1alpha1.Connection, was, id string) error {
 	return &changedCluster{was: was, is: id}
 }
 
-// takeInAll notes all objects of a connection for the Edits lane.
-func (r *Registry) takeInAll(ctx context.Context, s *session, c v1alpha1.Connection) error {
-	objects, err := r.objectsOf(ctx, keyOfConnection(c))
+// takeInAll turns all objects of a connection that begins to work into claims, and what
+// was heard of meanwhile. It returns these.
+func (r *Registry) takeInAll(ctx context.Context, s *session, c v1alpha1.Connection, cluster *engine.Cluster) (map[topology.OwnerKey]*departure, error) {
+	s.takingIn.Lock()
+	defer s.takingIn.Unlock()
+	objects, err := r.objectsOf(ctx, s.key)
 	if err != nil {
+		return nil, err
+	}
+	all := map[topology.OwnerKey]*departure{}
+	for _, object := range objects {
+		all[keyOf(object)] = nil
+	}
+	maps.Copy(all, r.intake.take(s.key))
+	if err := r.takeIn(ctx, s, c, cluster, all); err != nil {
+		r.intake.giveBack(s.key, all)
+		return nil, err
+	}
+	return all, nil
+}
+
+// takeInRelabelled notes what a selector has come to admit, or ceased to.
+func (r *Registry) takeInRelabelled(ctx context.Context, s *session, c v1alpha1.Connection) error {
+	changed, err := r.relabelled(ctx, s, c)
+	if err != nil || len(changed) == 0 {
 		return err
 	}
-	known := map[topology.OwnerKey]*departure{}
-	for _, object := range objects {
-		known[keyOf(object)] = nil
-	}
-	r.intake.giveBack(s.key, known)
+	r.intake.giveBack(s.key, changed)
+	r.queue(Request{s.key, LaneEdits}, 0)
 	return nil
 }
 

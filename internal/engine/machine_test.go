@@ -132,7 +132,14 @@ func (m *machine) event(t *rapid.T) {
 			m.broker.messages[id] = int64(rapid.IntRange(0, 3).Draw(t, "messages"))
 		}
 	case "sweep":
-		m.sweeping, _ = m.cluster.BeginSweep(context.Background(), m.session)
+		if m.sweeping != nil {
+			m.sweeping.End()
+		}
+		begin := m.cluster.BeginSweep
+		if rapid.Bool().Draw(t, "first") {
+			begin = m.cluster.BeginFirstSweep
+		}
+		m.sweeping, _ = begin(context.Background(), m.session)
 	case "slice":
 		if m.sweeping != nil && !m.sweeping.Done() {
 			_, _ = m.sweeping.Slice(context.Background())

@@ -20,8 +20,6 @@ const (
 	// mostUsageRounds bounds how often a plan may ask for usage: a queue's
 	// decides about its exchange's, and that about the virtual host's.
 	mostUsageRounds = 4
-	// longestSweep is more than any sweep takes.
-	longestSweep = time.Hour
 )
 
 // Session is a connection at work.

@@ -10,7 +10,7 @@ import (
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// Sweep is a drift check of everything on a connection, in slices.
+// Sweep is a drift check of everything on a connection, in slices. It is to be ended.
 type Sweep struct {
 	cluster *Cluster
 	session Session
@@ -20,24 +20,58 @@ type Sweep struct {
 	rest    []topology.OwnerKey
 	// policies were read too.
 	policies bool
+	// relieved were to be looked at by the edits, and have not been by this sweep.
+	relieved map[topology.OwnerKey]struct{}
 }
 
 // BeginSweep reads the whole broker once.
 func (c *Cluster) BeginSweep(ctx context.Context, s Session) (*Sweep, error) {
+	return c.beginSweep(ctx, s, false)
+}
+
+// BeginFirstSweep is BeginSweep for a connection that has begun to work, where
+// everything is to be looked at anew: the sweep relieves the edits of who is on the
+// broker and stays, so that the broker is not read by them, too. These are dirty again
+// if it ends before it has come to them.
+func (c *Cluster) BeginFirstSweep(ctx context.Context, s Session) (*Sweep, error) {
+	return c.beginSweep(ctx, s, true)
+}
+
+func (c *Cluster) beginSweep(ctx context.Context, s Session, first bool) (*Sweep, error) {
 	if err := c.load(ctx); err != nil {
 		return nil, err
 	}
-	taken := c.startSweep(s.Connection)
-	policies := c.hasPolicies()
-	live, err := s.Broker.Observe(ctx, topology.Selection{All: true, Policies: policies, Depths: c.depthsToRead(s.Connection)})
+	sweep := &Sweep{cluster: c, session: s, policies: c.hasPolicies(), taken: c.startSweep(s.Connection)}
+	if first {
+		sweep.relieved = c.relieve(s.Connection)
+	}
+	var err error
+	sweep.live, err = s.Broker.Observe(ctx, topology.Selection{All: true, Policies: sweep.policies, Depths: c.depthsToRead(s.Connection)})
 	if err != nil {
-		c.endSweep(s.Connection)
+		sweep.End()
 		return nil, err
 	}
-	return &Sweep{
-		cluster: c, session: s, live: live, taken: taken,
-		took: c.clock().Sub(taken), rest: c.Owners(s.Connection), policies: policies,
-	}, nil
+	sweep.took, sweep.rest = c.clock().Sub(sweep.taken), c.Owners(s.Connection)
+	return sweep, nil
+}
+
+// relieve takes who is on the broker and stays from what the edits are to look at.
+func (c *Cluster) relieve(connection topology.ConnectionKey) map[topology.OwnerKey]struct{} {
+	c.state.Lock()
+	defer c.state.Unlock()
+	out := map[topology.OwnerKey]struct{}{}
+	for t := range c.turns(connection, Edited) {
+		out[t.key] = struct{}{}
+		c.dirty.remove(t.key)
+	}
+	return out
+}
+
+// End ends a sweep, done or not.
+func (s *Sweep) End() {
+	s.cluster.endSweep(s.session.Connection, s.taken)
+	s.cluster.Touch(slices.Collect(maps.Keys(s.relieved))...)
+	s.rest, s.relieved = nil, nil
 }
 
 // Depths are what the queues that Warrener owns, and the topics for dead
@@ -54,9 +88,6 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 	n := min(SliceSize, len(s.rest))
 	slice := s.rest[:n]
 	s.rest = s.rest[n:]
-	if s.Done() {
-		defer c.endSweep(s.session.Connection)
-	}
 	report := &Report{}
 	err := c.exclusively(ctx, slice, func(held *stake) (err error) {
 		owners := c.stillAsRead(slice, s.taken, s.policies)
@@ -68,6 +99,11 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 		s.took = 0
 		return err
 	})
+	if err == nil {
+		for _, key := range slice {
+			delete(s.relieved, key)
+		}
+	}
 	return report, err
 }
 
@@ -119,16 +155,16 @@ func (c *Cluster) startSweep(connection topology.ConnectionKey) time.Time {
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	// One that was broken off, of a connection that is gone, has no end.
-	maps.DeleteFunc(c.sweeps, func(_ topology.ConnectionKey, taken time.Time) bool { return now.Sub(taken) > longestSweep })
 	c.sweeps[connection] = now
 	oldest := slices.MinFunc(slices.Collect(maps.Values(c.sweeps)), time.Time.Compare)
 	maps.DeleteFunc(c.written, func(_ topology.ID, at time.Time) bool { return at.Before(oldest) })
 	return now
 }
 
-func (c *Cluster) endSweep(connection topology.ConnectionKey) {
+func (c *Cluster) endSweep(connection topology.ConnectionKey, taken time.Time) {
 	c.state.Lock()
 	defer c.state.Unlock()
-	delete(c.sweeps, connection)
+	if c.sweeps[connection].Equal(taken) { // and not a later one
+		delete(c.sweeps, connection)
+	}
 }

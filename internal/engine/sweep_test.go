@@ -128,6 +128,63 @@ func TestSlicesOfOneSweepBuildOnEachOther(t *testing.T) {
 	check(t, "exchange, queues and binding are there without a second sweep", SliceSize+2, len(s.broker.names()))
 }
 
+// A process that is started again reads the broker once.
+func TestFirstSweepRelievesTheEdits(t *testing.T) {
+	started := func(t *testing.T) *stage {
+		s := newStage(t)
+		mine := []*topology.Claim{cr("shop/a", wants(queue("a"))), cr("shop/b", wants(queue("b")))}
+		s.set(mine...)
+		s.edits()
+		s.restart()
+		s.set(mine...)
+		s.set(cr("shop/new", wants(queue("new"))))
+		s.journal.take()
+		return s
+	}
+	first := func(s *stage) *Sweep {
+		sweep, err := s.cluster.BeginFirstSweep(context.Background(), s.session)
+		if err != nil {
+			s.t.Fatalf("sweep: %v", err)
+		}
+		return sweep
+	}
+	whole := []string{"shop/a Ready Succeeded: queue shop/a is as declared", "shop/b Ready Succeeded: queue shop/b is as declared"}
+	isNew := "shop/new Ready Succeeded: queue shop/new is as declared"
+	t.Run("Done", func(t *testing.T) {
+		s := started(t)
+		sweep := first(s)
+		check(t, "the sweep looks at what is on the broker", whole, said(s.rest(sweep)))
+		sweep.End()
+		check(t, "and the edits at nothing but what is not", []string{isNew}, said(s.edits()))
+	})
+	t.Run("BrokenOff", func(t *testing.T) {
+		s := started(t)
+		first(s).End()
+		check(t, "what the sweep has not come to is left to the edits", append(whole, isNew), said(s.edits()))
+	})
+	t.Run("Failed", func(t *testing.T) {
+		s := started(t)
+		s.broker.remove(queue("a").ID())
+		s.session.Verify = func(context.Context) error { return errors.New("another cluster") }
+		sweep := first(s)
+		if _, err := sweep.Slice(context.Background()); err == nil {
+			t.Fatal("the slice went well, and should not have")
+		}
+		sweep.End()
+		s.session.Verify = nil
+		check(t, "what the sweep failed at is left to the edits", append(whole, isNew), said(s.edits()))
+	})
+	t.Run("Unread", func(t *testing.T) {
+		s := started(t)
+		s.broker.down = errors.New("no answer")
+		if _, err := s.cluster.BeginFirstSweep(context.Background(), s.session); err == nil {
+			t.Fatal("the sweep began, and should not have")
+		}
+		s.broker.down = nil
+		check(t, "the broker could not be read", append(whole, isNew), said(s.edits()))
+	})
+}
+
 func TestSweepsOfTwoConnections(t *testing.T) {
 	s := newStage(t)
 	s.set(cr("shop/t", wants(topic("t", "retention.ms", "1"))), cr("audit/u", wants(topic("u")), through(second)))
