@@ -27,8 +27,9 @@ const (
 	// 39 ms for one of 100 KiB. A hundred objects or so fit into it. etcd's
 	// own limit is 1.5 MiB an object.
 	shardBytes = 16 << 10
-	// claimedAtATime objects are written at a time when the inventory is loaded.
-	claimedAtATime = 8
+	// writtenAtATime objects are written at a time: a pass waits for them, and the API
+	// server has others to serve between any two.
+	writtenAtATime = 8
 
 	labelCluster = "topology.warrener.dev/cluster"
 )
@@ -113,7 +114,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 // are hundreds in a large inventory, several at a time.
 func (s *inventoryStore) claim(ctx context.Context, objects []v1alpha1.BrokerInventory) error {
 	var group errgroup.Group
-	group.SetLimit(claimedAtATime)
+	group.SetLimit(writtenAtATime)
 	for i := range objects {
 		object := &objects[i]
 		object.Holder = s.holder
@@ -200,29 +201,36 @@ func (s *inventoryStore) roomFor(bytes int) int {
 	return n
 }
 
-// flush writes the touched shards, the first one first: it counts the others,
-// so that a process which has been fenced off cannot add one either.
+// flush writes the touched shards, the first one before the others: it counts them, so
+// that a process which has been fenced off cannot add one either.
 func (s *inventoryStore) flush(ctx context.Context, touched map[int]bool) error {
 	if len(s.shards) > 0 && int(s.shards[0].object.Shards) != len(s.shards) {
 		touched[0] = true
 	}
-	for n, sh := range s.shards {
-		if !touched[n] {
-			continue
-		}
-		if n == 0 {
-			sh.object.Shards = int32(len(s.shards))
-		}
-		lines, err := render(sh)
-		if err != nil {
-			return err
-		}
-		sh.object.Entries = lines
-		if err := s.save(ctx, sh.object); err != nil {
+	if touched[0] {
+		s.shards[0].object.Shards = int32(len(s.shards))
+		if err := s.put(ctx, s.shards[0]); err != nil {
 			return err
 		}
 	}
-	return nil
+	var group errgroup.Group
+	group.SetLimit(writtenAtATime)
+	for n := range touched {
+		if n > 0 {
+			group.Go(func() error { return s.put(ctx, s.shards[n]) })
+		}
+	}
+	return group.Wait()
+}
+
+// put writes a shard.
+func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard) error {
+	lines, err := render(sh)
+	if err != nil {
+		return err
+	}
+	sh.object.Entries = lines
+	return s.save(ctx, sh.object)
 }
 
 func (s *inventoryStore) save(ctx context.Context, object *v1alpha1.BrokerInventory) error {
