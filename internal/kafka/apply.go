@@ -24,7 +24,8 @@ type applying struct {
 // Apply implements topology.Applier. Deletes go first, then creates, then
 // updates, of which config goes before partitions; an update whose config is
 // refused gets no partitions. Creation and deletion are asynchronous in Kafka:
-// success means that the controller has it on record.
+// success means that the controller has it on record. Apply waits for a broker to
+// show it, as long as it gets on with it.
 func (b *Broker) Apply(ctx context.Context, steps []topology.Step) []topology.Outcome {
 	return b.run(ctx, steps, false)
 }
@@ -50,6 +51,9 @@ func (b *Broker) run(ctx context.Context, steps []topology.Step, validate bool) 
 	}
 	w.create(ctx, byVerb[topology.VerbCreate])
 	w.update(ctx, byVerb[topology.VerbUpdate])
+	if !validate {
+		w.awaitShown(ctx)
+	}
 	outcomes := make([]topology.Outcome, len(steps))
 	for i, step := range steps {
 		outcomes[i] = topology.Outcome{Step: step, Err: w.errs[i]}

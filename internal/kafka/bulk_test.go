@@ -53,21 +53,11 @@ func TestBulk(t *testing.T) {
 		t.Logf("%s: %s, requests %v", what, took.Round(time.Millisecond), counts)
 		return counts
 	}
-	applied := func(wave []topology.Step) {
-		t.Helper()
-		for _, outcome := range b.Apply(t.Context(), wave) {
-			if outcome.Err != nil {
-				t.Fatal(outcome.Err)
-			}
-		}
-	}
-	if n := measure("create 2,000 topics", func() { applied(wave) })["CreateTopics"]; n > 2 {
+	if n := measure("create 2,000 topics", func() { applyAll(t, b, wave) })["CreateTopics"]; n > 2 {
 		t.Errorf("%d CreateTopics requests for 6,000 records, want 1", n)
 	}
-	measure("until all are visible", func() {
-		harness.Eventually(t, "2,000 topics are visible", func() bool {
-			return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == len(ids)
-		})
+	harness.Eventually(t, "2,000 topics are visible", func() bool {
+		return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == len(ids)
 	})
 	var snapshot *topology.Snapshot
 	counts := measure("observe all", func() { snapshot = observe(t, b, topology.Selection{All: true}) })
@@ -86,7 +76,7 @@ func TestBulk(t *testing.T) {
 		}
 		updates[i] = topology.Step{Verb: topology.VerbUpdate, ID: step.ID, Want: want, Live: live, Changes: want.Diff(live)}
 	}
-	measure("change config of 2,000, partitions of 200", func() { applied(updates) })
+	measure("change config of 2,000, partitions of 200", func() { applyAll(t, b, updates) })
 	measure("until the new partitions have leaders", func() {
 		harness.Eventually(t, "all new partitions have leaders", func() bool {
 			for _, use := range observe(t, b, topology.Selection{Usage: ids}).Usage {
@@ -127,6 +117,28 @@ func TestBulk(t *testing.T) {
 	harness.Eventually(t, "all are gone", func() bool {
 		return len(observe(t, b, topology.Selection{IDs: ids}).Objects) == 0
 	})
+}
+
+// What the controller has on record is not told to be pending because a broker is a
+// moment behind.
+func TestApplyWaitsUntilItShows(t *testing.T) {
+	b, prefix := sharedBroker(t)
+	wave := createSteps(numbered(100, prefix)...)
+	ids := make([]topology.ID, len(wave))
+	for i, step := range wave {
+		ids[i] = step.ID
+	}
+	applyAll(t, b, wave)
+	if n := len(observe(t, b, topology.Selection{IDs: ids}).Objects); n != len(ids) {
+		t.Errorf("%d of %d topics are read back", n, len(ids))
+	}
+	for i := range wave {
+		wave[i].Verb = topology.VerbDelete
+	}
+	applyAll(t, b, wave)
+	if n := len(observe(t, b, topology.Selection{IDs: ids}).Objects); n != 0 {
+		t.Errorf("%d deleted topics are read back", n)
+	}
 }
 
 // KRaft caps an operation at 10,000 records. Below the cap by chunking; above

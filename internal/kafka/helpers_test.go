@@ -106,14 +106,20 @@ func look(t testing.TB, b *Broker, name string) *topology.Topic {
 	return live.(*topology.Topic)
 }
 
-// converge applies the difference, and fails the test where the broker refuses.
-func converge(t testing.TB, b *Broker, wants ...*topology.Topic) {
+// applyAll runs steps that must succeed.
+func applyAll(t testing.TB, b *Broker, wave []topology.Step) {
 	t.Helper()
-	for _, outcome := range b.Apply(t.Context(), steps(t, b, wants...)) {
+	for _, outcome := range b.Apply(t.Context(), wave) {
 		if outcome.Err != nil {
 			t.Fatalf("Apply: %v", outcome.Err)
 		}
 	}
+}
+
+// converge applies the difference, and fails the test where the broker refuses.
+func converge(t testing.TB, b *Broker, wants ...*topology.Topic) {
+	t.Helper()
+	applyAll(t, b, steps(t, b, wants...))
 	harness.Eventually(t, "all topics are as wanted", func() bool {
 		snapshot := observe(t, b, topology.Selection{IDs: topicIDs(wants)})
 		for _, want := range wants {
