@@ -39,7 +39,7 @@ func (b *Broker) Apply(ctx context.Context, wave []topology.Step) []topology.Out
 	}
 	batches, plain := b.batched(ctx, wave, plain)
 	r.each(ctx, plain, func(i int) error { return r.step(ctx, wave[i]) })
-	r.importAll(ctx, batches)
+	r.importBatches(ctx, batches)
 	for _, host := range sortedMapKeys(guarded) {
 		for chunk := range slices.Chunk(guarded[host], guardedChunk) {
 			r.deleteUnused(ctx, host, chunk)

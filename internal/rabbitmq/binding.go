@@ -148,10 +148,10 @@ func unbind(ctx context.Context, b *Broker, step topology.Step) error {
 	return nil
 }
 
-// uncut lets a call about a binding come to its end, within its time, when the
-// process is told to stop: RabbitMQ 4.0 drops what it is doing when the connection
-// closes, and is left with a binding of a topic exchange that is listed and leads
-// nowhere, or the other way round.
+// uncut lets a call come to its end, within its time, when the process is told to stop:
+// RabbitMQ drops what it is doing when the connection closes. On 4.0 it is left with a
+// binding of a topic exchange that is listed and leads nowhere, or the other way round,
+// and on all brokers with a quorum queue that is listed and takes no message.
 func uncut(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // pathKey is a properties key that can stand in a path, where rabbit-hole

@@ -143,7 +143,7 @@ func (b *Broker) act(ctx context.Context, want *topology.Queue, action migration
 	case migration.TryShovels:
 		return want.ID(), b.tryShovels(c, vh)
 	case migration.TryConfigure:
-		err := declareQueue(ctx, b, topology.Step{Verb: topology.VerbCreate, ID: a.Queue.ID(), Want: a.Queue})
+		err := putQueue(ctx, b, a.Queue)
 		if !denied(err) { // that it differs in something that no listing shows is nothing to stop at
 			err = nil
 		}

@@ -14,12 +14,10 @@ var queueKind = kind{
 	scoped:     true,
 	columns:    queueColumns,
 	read:       readAs[wireQueue],
-	locate: func(id topology.ID) (string, error) {
-		return join("queues", id.Scope, id.Name) + "?disable_stats=true&columns=" + queueColumns, addressable(id.Scope, id.Name)
-	},
-	create: declareQueue,
-	update: fixed,
-	remove: deleteQueue,
+	locate:     locateQueue,
+	create:     declareQueue,
+	update:     fixed,
+	remove:     deleteQueue,
 }
 
 const (
@@ -52,8 +50,19 @@ func (w wireQueue) resource() (topology.Resource, error) {
 	}, nil
 }
 
-// declareQueue always sends the type: without it 3.10 stores none, and 4.x
-// takes the virtual host's default.
+// madeInParts tells whether a queue is made by whoever takes the call, and not by a
+// process of the broker. If the call is cut off, a queue can be left that is listed,
+// as running, and takes no message; to declare it again changes nothing, on all
+// brokers from 3.10 to 4.3.
+func madeInParts(queueType string) bool {
+	return queueType == topology.QueueTypeQuorum || queueType == topology.QueueTypeStream
+}
+
+// importsQueue tells whether a queue is to be declared by an import.
+func (b *Broker) importsQueue(ctx context.Context, want *topology.Queue) bool {
+	return madeInParts(want.Type) && b.administers(ctx)
+}
+
 func declareQueue(ctx context.Context, b *Broker, step topology.Step) error {
 	want, ok := step.Want.(*topology.Queue)
 	if !ok {
@@ -62,12 +71,67 @@ func declareQueue(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(want.VirtualHost, want.Name); err != nil {
 		return err
 	}
-	table := maps.Clone(want.Arguments)
-	delete(table, argumentQueueType)
+	if b.importsQueue(ctx, want) {
+		return b.declareUncut(ctx, want)
+	}
+	return putQueue(ctx, b, want)
+}
+
+// putQueue declares a queue by a call.
+func putQueue(ctx context.Context, b *Broker, want *topology.Queue) error {
+	if madeInParts(want.Type) {
+		ctx = uncut(ctx)
+	}
 	_, err := b.call(ctx, "declare queue").client().DeclareQueue(want.VirtualHost, want.Name, rabbithole.QueueSettings{ //nolint:bodyclose // read to the end in RoundTrip
-		Type: want.Type, Durable: want.Durable, AutoDelete: want.AutoDelete, Arguments: rawArguments(table),
+		Type: want.Type, Durable: want.Durable, AutoDelete: want.AutoDelete, Arguments: ownArguments(want),
 	})
 	return err
+}
+
+// ownArguments are the arguments without the type, which has a place of its own.
+func ownArguments(want *topology.Queue) map[string]any {
+	table := maps.Clone(want.Arguments)
+	delete(table, argumentQueueType)
+	return rawArguments(table)
+}
+
+// wireDeclaration is a queue in an import.
+type wireDeclaration struct {
+	Name       string         `json:"name"`
+	Durable    bool           `json:"durable"`
+	AutoDelete bool           `json:"auto_delete"`
+	Arguments  map[string]any `json:"arguments"`
+}
+
+// declarationOf always has the type, as a call has: without it 3.10 stores none, and
+// 4.x takes the virtual host's default.
+func declarationOf(want *topology.Queue) wireDeclaration {
+	table := map[string]any{argumentQueueType: want.Type}
+	maps.Copy(table, ownArguments(want))
+	return wireDeclaration{Name: want.Name, Durable: want.Durable, AutoDelete: want.AutoDelete, Arguments: table}
+}
+
+func locateQueue(id topology.ID) (string, error) {
+	return join("queues", id.Scope, id.Name) + "?disable_stats=true&columns=" + queueColumns, addressable(id.Scope, id.Name)
+}
+
+// findQueue reads a queue; nil if there is none.
+func findQueue(c call, id topology.ID) (*topology.Queue, error) {
+	path, err := locateQueue(id)
+	if err != nil {
+		return nil, err
+	}
+	var wire wireQueue
+	if err := c.get(path, &wire); notFound(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	found, err := wire.resource()
+	if err != nil {
+		return nil, err
+	}
+	return found.(*topology.Queue), nil
 }
 
 // deleteQueue deletes whatever is in the queue, unless the step forbids it:
@@ -76,7 +140,7 @@ func deleteQueue(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(step.ID.Scope, step.ID.Name); err != nil {
 		return err
 	}
-	_, err := b.call(ctx, "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name) //nolint:bodyclose // read to the end in RoundTrip
+	_, err := b.call(uncut(ctx), "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name) //nolint:bodyclose // read to the end in RoundTrip
 	return err
 }
 
@@ -94,7 +158,7 @@ func deleteUnusedQueue(ctx context.Context, b *Broker, step topology.Step, found
 	if found.kind == topology.QueueTypeClassic {
 		options = append(options, rabbithole.QueueDeleteOptions{IfEmpty: true, IfUnused: true})
 	}
-	_, err := b.call(ctx, "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name, options...) //nolint:bodyclose // read to the end in RoundTrip
+	_, err := b.call(uncut(ctx), "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name, options...) //nolint:bodyclose // read to the end in RoundTrip
 	switch {
 	case refusedNotEmpty(err):
 		return inUse("it holds messages")

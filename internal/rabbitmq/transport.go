@@ -23,9 +23,10 @@ const (
 	maxErrorBody = 64 << 10
 	// maxListing bounds a listing: half a million objects.
 	maxListing = 512 << 20
-	// idleConnTimeout is shorter than the 60 s after which the broker closes an
-	// idle connection, so that it is us who close it.
-	idleConnTimeout = 45 * time.Second
+	// idleConnTimeout is shorter than the 5 s after which RabbitMQ 3.10 and 4.0 close
+	// an idle connection (4.3: 60 s), so that it is us who close it: a call that meets
+	// the closing has no answer.
+	idleConnTimeout = 4 * time.Second
 )
 
 func pooledTransport(options Options) *http.Transport {

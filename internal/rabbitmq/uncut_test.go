@@ -140,3 +140,44 @@ func TestLeavesHalves(t *testing.T) {
 		}
 	}
 }
+
+// However early the caller goes away, a queue that is listed takes messages.
+func TestDeclareQueueUncut(t *testing.T) {
+	onEach(t, func(t *testing.T, server *harness.RabbitMQ, b *Broker, vh string) {
+		hurried := open(t, Options{Endpoint: server.ManagementURL, Username: server.User, Password: server.Password, Transport: impatient{}})
+		const each = 30
+		cut := 0
+		for _, kind := range []string{topology.QueueTypeQuorum, topology.QueueTypeStream} {
+			for i := range each {
+				want := &topology.Queue{VirtualHost: vh, Name: fmt.Sprintf("%s.%d", kind, i), Type: kind, Durable: true}
+				if err := declareQueue(t.Context(), hurried, create(want)); err != nil {
+					cut++
+				}
+			}
+		}
+		channel := dial(t, server, vh)
+		if err := channel.Confirm(false); err != nil {
+			t.Fatal(err)
+		}
+		listed := 0
+		for id := range observe(t, b, topology.Selection{All: true}).Objects {
+			if id.Kind != topology.KindQueue || id.Scope != vh {
+				continue
+			}
+			listed++
+			confirmation, err := channel.PublishWithDeferredConfirm("", id.Name, false, false, amqp.Publishing{DeliveryMode: amqp.Persistent})
+			if err != nil {
+				t.Fatalf("publish to %s: %v", id, err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			if ok, err := confirmation.WaitContext(ctx); err != nil || !ok {
+				t.Errorf("%s is listed, and takes no message: %v", id, err)
+			}
+			cancel()
+		}
+		t.Logf("%d of %d calls cut; %d queues are listed", cut, 2*each, listed)
+		if cut == 0 || listed == 0 {
+			t.Error("nothing was tried")
+		}
+	})
+}

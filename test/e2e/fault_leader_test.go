@@ -107,14 +107,8 @@ func (d *duel) fresh() []client.Object { return d.works.made }
 func (d *duel) judgeBoth(since time.Time, bulk []client.Object) {
 	d.t.Helper()
 	times := map[string]int{}
-	for _, r := range append(d.leads.Writes(since), d.waits.Writes(since)...) {
-		for _, path := range r.Bindings {
-			times["POST "+strings.Replace(path, url.PathEscape(d.virtualHost), "", 1)]++
-		}
+	for _, r := range harness.Calls(append(d.leads.Writes(since), d.waits.Writes(since)...)...) {
 		path, _, _ := strings.Cut(strings.Replace(r.Path, url.PathEscape(d.virtualHost), "", 1), "?")
-		if len(r.Bindings) > 0 && r.Status == 204 {
-			continue
-		}
 		if r.Status == 201 || r.Status == 204 && r.Method == "DELETE" {
 			times[r.Method+" "+path]++
 		} else if r.Status != 502 { // cut off by the kill; what became of it was seen later

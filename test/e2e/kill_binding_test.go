@@ -97,7 +97,7 @@ func killInBindings(t *testing.T, tags string, shared bool) {
 		var cut []string
 		for _, w := range s.recorder.Writes(start) {
 			if w.Status == http.StatusBadGateway {
-				cut = append(cut, fmt.Sprintf("%s of %d", w.Method, max(1, len(w.Bindings))))
+				cut = append(cut, fmt.Sprintf("%s of %d", w.Method, len(harness.Calls(w))))
 			}
 		}
 		t.Logf("round %d: killed after %s in %v, whole again after %s", round, killed.Round(time.Millisecond), cut, time.Since(start).Round(time.Millisecond))

@@ -265,20 +265,12 @@ func (m *model) listing() []string {
 func (m *model) judge(writes []harness.Request, kills int) {
 	m.t.Helper()
 	made, gone := map[string]int{}, map[string]int{}
-	for _, w := range writes {
-		anyHost := func(path string) string {
-			path, _, _ = strings.Cut(strings.Replace(path, "/"+url.PathEscape(m.virtualHost)+"/", "//", 1), "?")
-			return path
-		}
-		where := anyHost(w.Path)
+	for _, w := range harness.Calls(writes...) {
+		where, _, _ := strings.Cut(strings.Replace(w.Path, "/"+url.PathEscape(m.virtualHost)+"/", "//", 1), "?")
 		switch {
 		case w.Status == 502: // cut off by the kill; what became of it was seen later
 		case w.Method == "POST" && w.Status == 201, w.Method == "PUT" && w.Status == 201:
 			made[where]++
-		case len(w.Bindings) > 0 && w.Status == 204:
-			for _, path := range w.Bindings {
-				made[anyHost(path)]++
-			}
 		case w.Method == "DELETE" && w.Status == 204:
 			if parts := strings.Split(where, "/"); parts[2] == "bindings" {
 				where = strings.Join(parts[:len(parts)-1], "/")

@@ -99,7 +99,8 @@ func (s *scene) killInMigration(q *v1alpha1.Queue, writes int) {
 			return false, err.Error()
 		}
 		over := latest.Status.ObservedGeneration == latest.Generation && meta.IsStatusConditionTrue(latest.Status.Conditions, v1alpha1.ConditionReady)
-		return over || len(s.recorder.Writes(start)) >= writes, fmt.Sprintf("%d writes", len(s.recorder.Writes(start)))
+		did := s.writes(start)
+		return over || len(did) >= writes, fmt.Sprintf("%q; %s, operations %+v", did, describe(&latest), latest.Status.Operations)
 	})
 	s.controller.Kill()
 	s.t.Logf("%s killed", time.Now().Format(clock))
@@ -108,10 +109,10 @@ func (s *scene) killInMigration(q *v1alpha1.Queue, writes int) {
 
 const clock = "15:04:05.000"
 
-// tellBindings logs which bindings the controller made and deleted, and when:
+// tellBindings logs when the controller made and deleted the queue and which bindings:
 // what it had asked for when it was killed has no status, or 502.
 func (s *scene) tellBindings() {
-	for _, r := range s.recorder.Writes(time.Time{}) {
+	for _, r := range harness.Calls(s.recorder.Writes(time.Time{})...) {
 		if strings.HasPrefix(r.Path, "/api/bindings/"+url.PathEscape(s.virtualHost)+"/") || strings.HasSuffix(r.Path, "/orders") {
 			s.t.Logf("%s %s %s %d", r.Time.Format(clock), r.Method, r.Path, r.Status)
 		}

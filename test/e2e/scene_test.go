@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -145,21 +144,11 @@ func (s *scene) same(what string, before []string) {
 }
 
 // writes renders what the controller changed since a moment: "PUT path 201",
-// with the virtual host left out of the path, and the bindings of an import as if
-// each had been declared alone.
+// with the virtual host left out of the path.
 func (s *scene) writes(since time.Time) []string {
 	var out []string
-	add := func(method, path string, status int) {
-		out = append(out, fmt.Sprintf("%s %s %d", method, strings.Replace(path, "/"+url.PathEscape(s.virtualHost)+"/", "/", 1), status))
-	}
-	for _, r := range s.recorder.Writes(since) {
-		if len(r.Bindings) == 0 || r.Status != http.StatusNoContent {
-			add(r.Method, r.Path, r.Status)
-			continue
-		}
-		for _, path := range r.Bindings {
-			add(r.Method, path, http.StatusCreated)
-		}
+	for _, r := range harness.Calls(s.recorder.Writes(since)...) {
+		out = append(out, fmt.Sprintf("%s %s %d", r.Method, strings.Replace(r.Path, "/"+url.PathEscape(s.virtualHost)+"/", "/", 1), r.Status))
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package harness
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -168,9 +169,12 @@ func TestRecorder(t *testing.T) {
 // An import of definitions is noted with the bindings in it, and passed on as it is.
 func TestRecorderReadsImports(t *testing.T) {
 	t.Parallel()
-	const body = `{"bindings":[{"source":"a/b","destination":"q","destination_type":"queue"},{"source":"a","destination":"x","destination_type":"exchange"}]}`
+	const body = `{"queues":[{"name":"q"}],"bindings":[{"source":"a/b","destination":"q","destination_type":"queue"},{"source":"a","destination":"x","destination_type":"exchange"}]}`
 	var passed []string
-	target := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/definitions/") {
+			w.WriteHeader(http.StatusNoContent)
+		}
 		text, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)
@@ -187,12 +191,14 @@ func TestRecorderReadsImports(t *testing.T) {
 		}
 		_ = response.Body.Close()
 	}
-	var found [][]string
-	for _, request := range r.Writes(since) {
-		found = append(found, request.Bindings)
+	var found []string
+	for _, call := range Calls(r.Writes(since)...) {
+		found = append(found, fmt.Sprint(call.Method, " ", call.Path, " ", call.Status))
 	}
-	if diff := cmp.Diff([][]string{{"/api/bindings/%2F/e/a%2Fb/q/q", "/api/bindings/%2F/e/a/e/x"}, nil}, found); diff != "" {
-		t.Errorf("bindings (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{
+		"PUT /api/queues/%2F/q 201", "POST /api/bindings/%2F/e/a%2Fb/q/q 201", "POST /api/bindings/%2F/e/a/e/x 201", "POST /api/bindings/%2F/e/a/q/q 200",
+	}, found); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{body, body}, passed); diff != "" {
 		t.Errorf("what the target saw (-want +got):\n%s", diff)

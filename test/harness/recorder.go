@@ -26,13 +26,34 @@ type Request struct {
 	Path   string // escaped, with the query
 	Time   time.Time
 	Status int // of the answer; 502 if the target did not answer
-	// Bindings that an import of definitions declares, by the paths under which each
+	// imported is what an import of definitions declares, by the paths under which each
 	// could be declared alone.
-	Bindings []string
+	imported []string
 }
 
 // Write reports whether the request can change something.
 func (r Request) Write() bool { return r.Method != http.MethodGet && r.Method != http.MethodHead }
+
+// Calls are what requests stand for: an import of definitions for as many declarations, as if each had been sent alone, and
+// any other for itself.
+func Calls(requests ...Request) (calls []Request) {
+	for _, r := range requests {
+		if len(r.imported) == 0 {
+			calls = append(calls, r)
+		}
+		for _, path := range r.imported {
+			one := Request{Method: http.MethodPost, Host: r.Host, Path: path, Time: r.Time, Status: r.Status}
+			if strings.HasPrefix(path, "/api/queues/") {
+				one.Method = http.MethodPut
+			}
+			if r.Status == http.StatusNoContent {
+				one.Status = http.StatusCreated
+			}
+			calls = append(calls, one)
+		}
+	}
+	return calls
+}
 
 // Recorder is an HTTP proxy in front of a management API, or of an API server, that notes each request.
 type Recorder struct {
@@ -68,10 +89,10 @@ func NewRouter(t testing.TB, target func(host string) string) *Recorder {
 	}, BrokerTransport())
 }
 
-// BrokerTransport closes idle connections before the broker does, after 60 s: a write that meets the closing of its connection
-// is answered by EOF, and net/http does not repeat it.
+// BrokerTransport closes idle connections before the broker does (RabbitMQ 3.10 and 4.0 after 5 s): a write that meets the
+// closing of its connection is answered by EOF, and net/http does not repeat it.
 func BrokerTransport() *http.Transport {
-	return &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 30 * time.Second}
+	return &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: 4 * time.Second}
 }
 
 func always(to *url.URL) func(string) *url.URL { return func(string) *url.URL { return to } }
@@ -106,7 +127,7 @@ func newRecorder(t testing.TB, target func(host string) *url.URL, transport http
 		Transport: transport,
 	}
 	r.target = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
-		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now(), Bindings: imported(request)}
+		seen := Request{Method: request.Method, Host: request.Host, Path: request.URL.RequestURI(), Time: time.Now(), imported: imported(request)}
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		r.mu.Lock()
 		r.pending++
@@ -137,7 +158,7 @@ func newRecorder(t testing.TB, target func(host string) *url.URL, transport http
 	return r
 }
 
-// imported lists the bindings in an import of definitions of one virtual host.
+// imported lists the queues and bindings in an import of definitions of one virtual host.
 func imported(request *http.Request) (paths []string) {
 	host, ok := strings.CutPrefix(request.URL.EscapedPath(), "/api/definitions/")
 	if !ok || request.Method != http.MethodPost {
@@ -146,6 +167,9 @@ func imported(request *http.Request) (paths []string) {
 	body, err := io.ReadAll(request.Body)
 	request.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), &failing{err}))
 	var definitions struct {
+		Queues []struct {
+			Name string `json:"name"`
+		} `json:"queues"`
 		Bindings []struct {
 			Source          string `json:"source"`
 			Destination     string `json:"destination"`
@@ -154,6 +178,9 @@ func imported(request *http.Request) (paths []string) {
 	}
 	if err != nil || json.Unmarshal(body, &definitions) != nil {
 		return nil
+	}
+	for _, q := range definitions.Queues {
+		paths = append(paths, "/api/queues/"+host+"/"+url.PathEscape(q.Name))
 	}
 	for _, b := range definitions.Bindings {
 		paths = append(paths, fmt.Sprintf("/api/bindings/%s/e/%s/%.1s/%s", host, url.PathEscape(b.Source), b.DestinationType, url.PathEscape(b.Destination)))

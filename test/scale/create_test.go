@@ -93,7 +93,7 @@ func (s *scene) creation(size size, limited bool) *row {
 	r.more("CPU", cpu.Seconds(), "s")
 	r.more("CPU per object", cpu.Seconds()*1000/float64(len(objects)), "ms")
 	requests, written, statuses := len(s.requests.Requests(start)), s.requests.Writes(start), seen.written()
-	writes, declared := len(written), declarations(written)
+	writes, declared := len(written), len(harness.Calls(written...))
 	r.count("writes to the broker", writes)
 	r.count("reads from the broker", requests-writes)
 	r.count("status writes", statuses)
@@ -110,15 +110,6 @@ func (s *scene) creation(size size, limited bool) *row {
 		s.tb.Errorf("%d reads from the broker for %d objects: more than %d", requests-writes, len(objects), most)
 	}
 	return r
-}
-
-// declarations are what writes to the broker declare: an import as many as are in it,
-// and every other one.
-func declarations(writes []harness.Request) (n int) {
-	for _, w := range writes {
-		n += max(1, len(w.Bindings))
-	}
-	return n
 }
 
 // measureLimit takes the limit of a creation in a namespace of its own.

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"testing"
 	"time"
+
+	"github.com/warrener-dev/warrener/test/harness"
 )
 
 // BenchmarkLostExchange has somebody delete an exchange by hand, and with it its
@@ -50,7 +52,7 @@ func (s *scene) loseExchange(size size) *row {
 	if passes != 1 {
 		s.tb.Errorf("%d drift checks, and not one, made the exchange whole", passes)
 	}
-	if writes := declarations(s.requests.Writes(start)); writes != bindings+1 {
+	if writes := len(harness.Calls(s.requests.Writes(start)...)); writes != bindings+1 {
 		s.tb.Errorf("%d declarations for an exchange and %d bindings", writes, bindings)
 	}
 	return r
