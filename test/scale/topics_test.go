@@ -211,6 +211,7 @@ func (t *topicRun) raw() (took [3]time.Duration) {
 			if err == nil {
 				err = answers.Error()
 			}
+			t.s.until("all topics to be gone", func() bool { return t.left() == 0 }) // the controller's are, too
 			return err
 		},
 	} {
