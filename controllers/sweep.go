@@ -72,7 +72,9 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		return r.passFailed(ctx, s, c, err)
 	}
 	if err := r.sweepSlices(ctx, s, c, broker, cluster, fresh); err != nil {
-		r.intake.giveBack(key, staying(all)) // they are to be told why
+		if !isFenced(err) {
+			r.intake.giveBack(key, staying(all)) // they are to be told why
+		}
 		return r.passFailed(ctx, s, c, err)
 	}
 	if r.leaves(s) {
