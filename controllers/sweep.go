@@ -68,10 +68,10 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		return reconcile.Result{}, err
 	}
 	connectionUp.WithLabelValues(key.String()).Set(1)
-	if err := r.forget(ctx, s, c, broker, cluster); err != nil {
-		return r.passFailed(ctx, s, c, err)
+	if err = r.forget(ctx, s, c, broker, cluster); err == nil {
+		err = r.sweepSlices(ctx, s, c, broker, cluster, fresh)
 	}
-	if err := r.sweepSlices(ctx, s, c, broker, cluster, fresh); err != nil {
+	if err != nil {
 		if !isFenced(err) {
 			r.intake.giveBack(key, staying(all)) // they are to be told why
 		}
