@@ -27,11 +27,10 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	changed, working, err := r.takeInNews(ctx, s, c)
-	if err != nil || !working {
+	broker, cluster, changed, err := r.takeInNews(ctx, s, c)
+	if err != nil || cluster == nil {
 		return reconcile.Result{}, err // the Sweep lane queues this again once it works
 	}
-	broker, cluster, _ := s.working()
 	result, err := r.pass(ctx, s, c, LaneEdits, broker, cluster)
 	if _, failed := s.inTrouble(); failed {
 		r.intake.giveBack(key, staying(changed)) // they are to be told why
@@ -39,28 +38,29 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	return result, err
 }
 
-// takeInNews turns what changed into claims, if the connection works; else those who have
-// news are told why nothing happens.
-func (r *Registry) takeInNews(ctx context.Context, s *session, c v1alpha1.Connection) (changed map[topology.OwnerKey]*departure, working bool, err error) {
+// takeInNews turns what changed into claims on the cluster that it returns, if the
+// connection works; else those who have news are told why nothing happens.
+func (r *Registry) takeInNews(ctx context.Context, s *session, c v1alpha1.Connection) (adapter, *engine.Cluster, map[topology.OwnerKey]*departure, error) {
 	s.takingIn.Lock()
 	defer s.takingIn.Unlock()
-	changed = r.intake.take(s.key)
-	defer func() {
-		if err != nil || !working {
-			r.intake.giveBack(s.key, changed)
-		}
-	}()
-	_, cluster, works := s.working()
+	changed := r.intake.take(s.key)
+	broker, cluster, working := s.working()
 	if c == nil && r.isMine(ctx, s.key) {
 		if err := r.explainMissing(ctx, s.key, changed); err != nil {
-			return changed, false, err
+			r.intake.giveBack(s.key, changed)
+			return nil, nil, nil, err
 		}
 	}
-	if !works || !s.upToDate(c) {
+	if !working || !s.upToDate(c) {
 		r.explainTrouble(s, c, changed)
-		return changed, false, nil
+		r.intake.giveBack(s.key, changed)
+		return nil, nil, nil, nil
 	}
-	return changed, true, r.takeIn(ctx, s, c, cluster, changed)
+	if err := r.takeIn(ctx, s, c, cluster, changed); err != nil {
+		r.intake.giveBack(s.key, changed)
+		return nil, nil, nil, err
+	}
+	return broker, cluster, changed, nil
 }
 
 // staying leaves out what is gone, which nobody can be told.
