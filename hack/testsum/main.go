@@ -178,17 +178,14 @@ func (s *summary) endPackage(k key, e event, output []string) {
 
 // reason is the last thing that a skipped test said.
 func reason(output []string) string {
-	for _, line := range slices.Backward(output) {
-		line = strings.TrimSpace(line)
-		if line != "" && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, "===") {
-			return line
-		}
+	if said := words(output); len(said) > 0 {
+		return said[len(said)-1]
 	}
 	return "no reason given"
 }
 
 const (
-	mostLines   = 30  // lines
+	mostLines   = 30
 	longestLine = 400 // bytes
 )
 

@@ -25,7 +25,7 @@ type applying struct {
 // updates, of which config goes before partitions; an update whose config is
 // refused gets no partitions. Creation and deletion are asynchronous in Kafka:
 // success means that the controller has it on record. Apply waits for a broker to
-// show it, as long as it gets on with it.
+// show it, up to mostShownWait.
 func (b *Broker) Apply(ctx context.Context, steps []topology.Step) []topology.Outcome {
 	return b.run(ctx, steps, false)
 }

@@ -121,17 +121,16 @@ func findQueue(c call, id topology.ID) (*topology.Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	var wire wireQueue
-	if err := c.get(path, &wire); notFound(err) {
-		return nil, nil
-	} else if err != nil {
+	found, unread, err := readAs[wireQueue](c, path)
+	switch {
+	case notFound(err):
+		return nil, c.broker.absence(c, id, err)
+	case err != nil:
 		return nil, err
+	case len(found) == 0:
+		return nil, unread[id]
 	}
-	found, err := wire.resource()
-	if err != nil {
-		return nil, err
-	}
-	return found.(*topology.Queue), nil
+	return found[0].(*topology.Queue), nil
 }
 
 // deleteQueue deletes whatever is in the queue, unless the step forbids it:
@@ -140,7 +139,12 @@ func deleteQueue(ctx context.Context, b *Broker, step topology.Step) error {
 	if err := addressable(step.ID.Scope, step.ID.Name); err != nil {
 		return err
 	}
-	_, err := b.call(uncut(ctx), "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name) //nolint:bodyclose // read to the end in RoundTrip
+	return dropQueue(ctx, b, step.ID)
+}
+
+// dropQueue deletes a queue by a call that is not cut off.
+func dropQueue(ctx context.Context, b *Broker, id topology.ID, options ...rabbithole.QueueDeleteOptions) error {
+	_, err := b.call(uncut(ctx), "delete queue").client().DeleteQueue(id.Scope, id.Name, options...) //nolint:bodyclose // read to the end in RoundTrip
 	return err
 }
 
@@ -158,7 +162,7 @@ func deleteUnusedQueue(ctx context.Context, b *Broker, step topology.Step, found
 	if found.kind == topology.QueueTypeClassic {
 		options = append(options, rabbithole.QueueDeleteOptions{IfEmpty: true, IfUnused: true})
 	}
-	_, err := b.call(uncut(ctx), "delete queue").client().DeleteQueue(step.ID.Scope, step.ID.Name, options...) //nolint:bodyclose // read to the end in RoundTrip
+	err := dropQueue(ctx, b, step.ID, options...)
 	switch {
 	case refusedNotEmpty(err):
 		return inUse("it holds messages")

@@ -42,7 +42,7 @@ type recreation struct {
 }
 
 func (r *recreation) run(ctx context.Context) error {
-	live, err := r.queue(ctx)
+	live, err := findQueue(r.broker.call(ctx, "read queue"), r.want.ID())
 	if err != nil {
 		return err
 	}
@@ -73,22 +73,6 @@ func (r *recreation) run(ctx context.Context) error {
 		return nil
 	}
 	return r.tidy(ctx)
-}
-
-// queue reads the queue; nil if it is not there.
-func (r *recreation) queue(ctx context.Context) (topology.Resource, error) {
-	c := r.broker.call(ctx, "read queue")
-	path, _ := queueKind.locate(r.want.ID()) // an address that was checked
-	found, unread, err := readAs[wireQueue](c, path)
-	switch {
-	case notFound(err):
-		return nil, r.broker.absence(c, r.want.ID(), err)
-	case err != nil:
-		return nil, err
-	case len(found) == 0:
-		return nil, unread[r.want.ID()]
-	}
-	return found[0], nil
 }
 
 // record reads the bindings that a recreation has written down before; recorded
