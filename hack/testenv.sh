@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # testenv.sh: everything that the tests run against; what `make test` uses.
 #
-#   testenv.sh up            get all parts, start RabbitMQ 3.10, 4.0, 4.3 and Kafka with one and with three nodes
+#   testenv.sh up            get all parts, start RabbitMQ 3.10, 4.0, 4.3 and Kafka with one and with three nodes;
+#                            what was stopped or killed starts without its data
 #   eval "$(testenv.sh env)" export the addresses of what is running
-#   testenv.sh stop | rm     stop what `up` started; rm also removes its data and logs
+#   testenv.sh stop | rm     stop what `up` started; rm also removes its data and logs now
 #   testenv.sh down          stop all that runs under the state folder, of tests and demo alike; parts and downloads stay
 #   testenv.sh clean         down, and remove the state folder with all parts
 #
@@ -33,9 +34,23 @@ up() {
   for version in $RABBITMQ_VERSIONS; do step "RabbitMQ $version: packages" "$HACK/rabbitmq.sh" get "$version"; done
   step "Kubernetes $KUBERNETES_VERSION: binaries" wait "$kubernetes"
   trap - EXIT
-  for version in $RABBITMQ_VERSIONS; do step "RabbitMQ $version: start" "$HACK/rabbitmq.sh" start "$version" "test-$version"; done
-  step "Kafka, one node: start" "$HACK/kafka.sh" start test-kafka
-  step "Kafka, three nodes: start" "$HACK/kafka.sh" start test-kafka3 NODES=3
+  for version in $RABBITMQ_VERSIONS; do step "RabbitMQ $version: start" start rabbitmq "test-$version" "$version" "test-$version"; done
+  step "Kafka, one node: start" start kafka test-kafka test-kafka
+  step "Kafka, three nodes: start" start kafka test-kafka3 test-kafka3 NODES=3
+}
+
+# start KIND NAME ARGUMENT...: `KIND.sh start ARGUMENT...`. A broker of which nothing runs begins anew: what a killed
+# run left on it, a throttle for instance, would fail the tests of the next one.
+start() { with_lock "up-$2" start_locked "$@"; }
+
+start_locked() {
+  local kind=$1 name=$2 file
+  shift 2
+  for file in "$RUN/$name"/pid "$RUN/$name"/*/pid; do
+    if alive "$file"; then "$HACK/$kind.sh" start "$@"; return; fi
+  done
+  "$HACK/$kind.sh" rm "$name"
+  "$HACK/$kind.sh" start "$@"
 }
 
 print_env() {
@@ -105,5 +120,5 @@ case ${1:-} in
   stop | rm) end "$1" ;;
   down) down ;;
   clean) down; run_as_root rm -rf --one-file-system "$STATE" ;;
-  *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
