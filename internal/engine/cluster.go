@@ -44,6 +44,7 @@ type Cluster struct {
 	tally      tally
 	// setbacks pace operations that failed.
 	setbacks *ledger
+	rollouts map[topology.ConnectionKey]rollout
 	// written: when this process last changed an object, so that an older
 	// snapshot is not believed about it.
 	written map[topology.ID]time.Time
@@ -75,6 +76,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		operations: map[topology.ID]*operation{},
 		tally:      newTally(),
 		setbacks:   newLedger(),
+		rollouts:   map[topology.ConnectionKey]rollout{},
 		written:    map[topology.ID]time.Time{},
 		inherited:  map[topology.ID]inheritance{},
 		sweeps:     map[topology.ConnectionKey]time.Time{},
@@ -338,6 +340,7 @@ func (c *Cluster) Absent() []topology.OwnerKey {
 func (c *Cluster) Forsake(connection topology.ConnectionKey) {
 	c.state.Lock()
 	defer c.state.Unlock()
+	delete(c.rollouts, connection)
 	for _, key := range c.world.Claims() {
 		if c.world.Claim(key).Connection == connection {
 			c.removeClaim(key, false)

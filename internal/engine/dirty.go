@@ -26,14 +26,6 @@ const (
 	RolledOut
 )
 
-// How a roll-out gathers.
-const (
-	// rolloutPause without another object means that there are no more to come.
-	rolloutPause = 50 * time.Millisecond
-	// rolloutWait is the longest that the first one waits for the others.
-	rolloutWait = 2 * time.Second
-)
-
 // dirty are the owners to be looked at by the edits, in the order in which they
 // became so.
 type dirty struct {
@@ -120,29 +112,6 @@ func (c *Cluster) dueFrom(connection topology.ConnectionKey, part Part) (time.Ti
 		return c.clock(), true
 	}
 	return time.Time{}, false
-}
-
-// gathered tells from when on a roll-out is as complete as it is worth to wait for.
-func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) {
-	n := 0
-	var first, last time.Time
-	for t := range c.turns(connection, RolledOut) {
-		if n == 0 || t.since.at.Before(first) {
-			first = t.since.at
-		}
-		if t.since.at.After(last) {
-			last = t.since.at
-		}
-		n++
-	}
-	if n >= MostEdits {
-		return c.clock(), true
-	}
-	all, enough := last.Add(rolloutPause), first.Add(rolloutWait)
-	if all.Before(enough) {
-		return all, n > 0
-	}
-	return enough, n > 0
 }
 
 // takeDirty removes up to most dirty owners of a connection from the set: edits

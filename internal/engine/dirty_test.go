@@ -98,3 +98,53 @@ func TestRollOutBesideEdits(t *testing.T) {
 	set(1000, 1000+MostEdits)
 	check(t, "a pass full is enough", "0s", due(RolledOut))
 }
+
+// The longer a pass takes, the more the next one gathers: what comes in trickles would
+// be rolled out in many passes that cost almost as much as a full one.
+func TestRollOutsGatherAsLongAsTheyTake(t *testing.T) {
+	s := newStage(t)
+	made := 0
+	create := func() {
+		s.set(cr(fmt.Sprintf("shop/new%04d", made), wants(queue(fmt.Sprint("new", made)))))
+		made++
+	}
+	roll := func(takes time.Duration) {
+		t.Helper()
+		s.broker.during = func() { s.wait(takes) }
+		defer func() { s.broker.during = nil }()
+		if report, err := s.cluster.EditsOf(context.Background(), s.session, RolledOut); err != nil || report == nil {
+			t.Fatal(report, err)
+		}
+	}
+	due := func() time.Duration {
+		t.Helper()
+		at, any := s.cluster.NextOf(via, RolledOut)
+		if !any {
+			t.Fatal("nothing is due")
+		}
+		return at.Sub(s.clock())
+	}
+	for _, c := range []struct{ takes, pause, wait time.Duration }{
+		{0, rolloutPause, rolloutWait},
+		{100 * time.Millisecond, rolloutPause, rolloutWait},
+		{3 * time.Second, 750 * time.Millisecond, 3 * time.Second},
+		{time.Minute, mostRestraint / 4, mostRestraint},
+	} {
+		s.wait(time.Hour)
+		create()
+		check(t, "long after the last one it does not matter how long that took", rolloutPause, due())
+		s.wait(rolloutPause)
+		roll(c.takes)
+		create()
+		check(t, fmt.Sprintf("after %s: the pause that ends it", c.takes), c.pause, due())
+		began := s.clock()
+		for due() > 0 {
+			s.wait(min(due(), rolloutPause/2))
+			if due() > 0 {
+				create()
+			}
+		}
+		check(t, fmt.Sprintf("after %s: the longest wait", c.takes), c.wait, s.clock().Sub(began))
+		roll(0)
+	}
+}

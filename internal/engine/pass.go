@@ -82,10 +82,14 @@ func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, e
 		return nil, nil
 	}
 	var report *Report
+	began := c.clock()
 	err := c.exclusively(ctx, owners, func(held *stake) (err error) {
 		report, err = c.run(ctx, s, owners, held, nil)
 		return err
 	})
+	if part == RolledOut {
+		c.noteRollout(s.Connection, began)
+	}
 	if err != nil {
 		c.Touch(owners...)
 	}

@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/warrener-dev/warrener/internal/topology"
+)
+
+// How a roll-out gathers.
+const (
+	// rolloutPause without another object means that there are no more to come.
+	rolloutPause = 50 * time.Millisecond
+	// rolloutWait is the longest that the first one waits for the others, unless passes
+	// take long.
+	rolloutWait = 2 * time.Second
+	// mostRestraint bounds by how much the length of one pass delays the next one.
+	mostRestraint = 5 * time.Second
+)
+
+// rollout is the last pass of a connection that rolled something out. Thousands of
+// objects come faster than they are dealt with, and a pass reads listings of all
+// that is there, so that many short passes are most of the work: each waits as long
+// as the one before has taken, and for the stragglers a quarter of that. Half of the
+// broker's time stays for others.
+type rollout struct {
+	took  time.Duration
+	ended time.Time
+}
+
+// noteRollout notes a pass that began at a time and has ended now.
+func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	now := c.clock()
+	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now}
+}
+
+// due tells when the next pass is to begin, for objects of which the first and the last
+// became dirty at these times.
+func (r rollout) due(first, last time.Time) time.Time {
+	pause, enough := rolloutPause, first.Add(rolloutWait)
+	if rest := r.ended.Add(r.took); first.Before(rest) {
+		pause = max(pause, r.took/4)
+		enough = later(enough, rest)
+	}
+	if all := last.Add(pause); all.Before(enough) {
+		return all
+	}
+	return enough
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// gathered tells from when on a roll-out is as complete as it is worth to wait for. The
+// caller holds c.state.
+func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) {
+	n := 0
+	var first, last time.Time
+	for t := range c.turns(connection, RolledOut) {
+		if n == 0 || t.since.at.Before(first) {
+			first = t.since.at
+		}
+		if t.since.at.After(last) {
+			last = t.since.at
+		}
+		n++
+	}
+	if n >= MostEdits {
+		return c.clock(), true
+	}
+	return c.rollouts[connection].due(first, last), n > 0
+}
