@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,8 +38,8 @@ const (
 // inventoryStore is an engine.Store in BrokerInventory objects: numbered
 // shards, filled one after the other, so that a wave of creates writes one or
 // two of them. Every write is a compare-and-swap on the shard; Load rewrites
-// all of them, and so fences off whoever loaded before. The engine calls it
-// from one goroutine at a time.
+// all of them, and so fences off whoever loaded before. Writes that concern other shards
+// do not wait for each other, and those of one shard go together.
 type inventoryStore struct {
 	client    client.Client
 	reader    client.Reader // uncached
@@ -47,15 +48,12 @@ type inventoryStore struct {
 	broker    v1alpha1.BrokerType
 	clusterID string
 
+	// mu guards what follows, shards and all, for moments only.
+	mu     sync.Mutex
 	shards []*inventoryShard
 	where  map[topology.ID]int // shard of each entry
-}
-
-// inventoryShard is one BrokerInventory as it was last read or written.
-type inventoryShard struct {
-	object  *v1alpha1.BrokerInventory
-	entries map[topology.ID]topology.Entry
-	bytes   int
+	// counted is how many shards the first one tells of, where it is stored.
+	counted int
 }
 
 var _ engine.Store = (*inventoryStore)(nil)
@@ -77,7 +75,6 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 	if err := s.reader.List(ctx, &list, client.InNamespace(s.namespace), client.MatchingLabels{labelCluster: clusterLabel(s.clusterID)}); err != nil {
 		return nil, departures, fmt.Errorf("read the inventory of cluster %s: %w", s.clusterID, err)
 	}
-	s.shards, s.where = nil, map[topology.ID]int{}
 	slices.SortFunc(list.Items, func(a, b v1alpha1.BrokerInventory) int { return cmp.Compare(a.Shard, b.Shard) })
 	// An inventory holds for the cluster in it and for no other.
 	own := slices.DeleteFunc(list.Items, func(o v1alpha1.BrokerInventory) bool { return o.ClusterID != s.clusterID || o.BrokerType != s.broker })
@@ -85,25 +82,29 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 		return nil, departures, err
 	}
 	inventory := topology.Inventory{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shards, s.where, s.counted = nil, map[topology.ID]int{}, 0
 	for i := range own {
 		object := &own[i]
-		if len(s.shards) == 0 {
+		if i == 0 {
+			s.counted = int(object.Shards)
 			var err error
 			if departures, err = compile.Departures(object); err != nil {
 				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)
 			}
 		}
-		sh := &inventoryShard{object: object, entries: map[topology.ID]topology.Entry{}}
+		sh := newShard(object)
 		for _, line := range object.Entries {
 			entry, err := s.parse(line)
 			if err != nil {
 				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %q: %w", object.Namespace, object.Name, line, err)
 			}
-			sh.entries[entry.ID] = entry
-			sh.bytes += weigh(entry)
+			sh.add(entry)
 			s.where[entry.ID] = len(s.shards)
 			inventory[entry.ID] = entry
 		}
+		object.Entries = nil
 		s.shards = append(s.shards, sh)
 	}
 	return inventory, departures, nil
@@ -140,14 +141,28 @@ func dropIfRestored(object *v1alpha1.BrokerInventory) {
 
 // Write implements engine.Store.
 func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error {
-	touched := map[int]bool{}
+	touched, err := s.change(put, drop, departures)
+	if err != nil {
+		return err
+	}
+	return s.flush(ctx, touched)
+}
+
+// change makes the changes of a write in memory. Who writes one of the touched shards at
+// this moment may write them, too.
+func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, departures *topology.Departures) (touched map[*inventoryShard]int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	touched = map[*inventoryShard]int{}
+	touch := func(sh *inventoryShard) {
+		sh.changes++
+		touched[sh] = sh.changes
+	}
 	for _, id := range drop {
-		n, ok := s.where[id]
-		if !ok {
-			continue
+		if n, ok := s.where[id]; ok {
+			s.remove(n, id)
+			touch(s.shards[n])
 		}
-		s.remove(n, id)
-		touched[n] = true
 	}
 	for _, entry := range put {
 		n, known := s.where[entry.ID]
@@ -156,27 +171,27 @@ func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop [
 		} else {
 			n = s.roomFor(weigh(entry))
 		}
-		sh := s.shards[n]
-		sh.entries[entry.ID] = entry
-		sh.bytes += weigh(entry)
+		s.shards[n].add(entry)
 		s.where[entry.ID] = n
-		touched[n] = true
+		touch(s.shards[n])
 	}
 	if departures != nil {
 		if len(s.shards) == 0 {
 			s.roomFor(0)
 		}
 		if err := putDepartures(s.shards[0].object, *departures); err != nil {
-			return err
+			return nil, err
 		}
-		touched[0] = true
+		touch(s.shards[0])
 	}
-	return s.flush(ctx, touched)
+	if s.counted != len(s.shards) {
+		touch(s.shards[0])
+	}
+	return touched, nil
 }
 
 func (s *inventoryStore) remove(n int, id topology.ID) {
-	s.shards[n].bytes -= weigh(s.shards[n].entries[id])
-	delete(s.shards[n].entries, id)
+	s.shards[n].remove(id)
 	delete(s.where, id)
 }
 
@@ -191,46 +206,69 @@ func (s *inventoryStore) roomFor(bytes int) int {
 	if n > 0 { // not n: somebody may have deleted one in between
 		number = int(s.shards[n-1].object.Shard) + 1
 	}
-	s.shards = append(s.shards, &inventoryShard{entries: map[topology.ID]topology.Entry{}, object: &v1alpha1.BrokerInventory{
+	s.shards = append(s.shards, newShard(&v1alpha1.BrokerInventory{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.namespace, Name: s.shardName(number),
 			Labels: map[string]string{labelCluster: clusterLabel(s.clusterID)},
 		},
 		ClusterID: s.clusterID, BrokerType: s.broker, Shard: int32(number), Holder: s.holder,
-	}})
+	}))
 	return n
 }
 
 // flush writes the touched shards, the first one before the others: it counts them, so
 // that a process which has been fenced off cannot add one either.
-func (s *inventoryStore) flush(ctx context.Context, touched map[int]bool) error {
-	if len(s.shards) > 0 && int(s.shards[0].object.Shards) != len(s.shards) {
-		touched[0] = true
+func (s *inventoryStore) flush(ctx context.Context, touched map[*inventoryShard]int) error {
+	if len(touched) == 0 {
+		return nil
 	}
-	if touched[0] {
-		s.shards[0].object.Shards = int32(len(s.shards))
-		if err := s.put(ctx, s.shards[0]); err != nil {
+	first := s.first()
+	if change, ok := touched[first]; ok {
+		if err := s.put(ctx, first, change); err != nil {
 			return err
 		}
 	}
 	var group errgroup.Group
 	group.SetLimit(writtenAtATime)
-	for n := range touched {
-		if n > 0 {
-			group.Go(func() error { return s.put(ctx, s.shards[n]) })
+	for sh, change := range touched {
+		if sh != first {
+			group.Go(func() error { return s.put(ctx, sh, change) })
 		}
 	}
 	return group.Wait()
 }
 
-// put writes a shard.
-func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard) error {
-	lines, err := render(sh)
-	if err != nil {
+func (s *inventoryStore) first() *inventoryShard {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shards[0]
+}
+
+// put writes a shard, unless it has been written since a change of it.
+func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard, change int) error {
+	sh.writing.Lock()
+	defer sh.writing.Unlock()
+	s.mu.Lock()
+	if sh == s.shards[0] {
+		sh.object.Shards = int32(len(s.shards))
+	}
+	stored, upTo := sh.stored >= change, sh.changes
+	object, err := sh.render()
+	s.mu.Unlock()
+	if stored || err != nil {
 		return err
 	}
-	sh.object.Entries = lines
-	return s.save(ctx, sh.object)
+	if err := s.save(ctx, object); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh.stored = upTo
+	sh.object.ObjectMeta, sh.object.OwnUID = object.ObjectMeta, object.OwnUID
+	if sh == s.shards[0] {
+		s.counted = int(object.Shards)
+	}
+	return nil
 }
 
 func (s *inventoryStore) save(ctx context.Context, object *v1alpha1.BrokerInventory) error {
@@ -263,20 +301,6 @@ func (s *inventoryStore) update(ctx context.Context, object *v1alpha1.BrokerInve
 	return nil
 }
 
-// render writes the entries of a shard, one line each.
-func render(sh *inventoryShard) ([]string, error) {
-	lines := make([]string, 0, len(sh.entries))
-	for id, entry := range sh.entries {
-		line, err := entry.MarshalText()
-		if err != nil {
-			return nil, fmt.Errorf("write the inventory entry of %s: %w", id, err)
-		}
-		lines = append(lines, string(line))
-	}
-	slices.Sort(lines)
-	return lines, nil
-}
-
 // parse reads one line. The inventory is of one kind of broker, which names the
 // kind of connection.
 func (s *inventoryStore) parse(line string) (topology.Entry, error) {
@@ -286,14 +310,4 @@ func (s *inventoryStore) parse(line string) (topology.Entry, error) {
 	}
 	entry.Connection.Kind = string(s.broker) + "Connection"
 	return entry, nil
-}
-
-// weigh is what an entry adds to the size of a shard: its line, the quotes and
-// the comma.
-func weigh(entry topology.Entry) int {
-	line, err := entry.MarshalText()
-	if err != nil {
-		return shardBytes
-	}
-	return len(line) + 3
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -90,11 +92,11 @@ func TestInventoryKeepsEntries(t *testing.T) {
 }
 
 func TestShardsFillAndSplit(t *testing.T) {
-	writes := 0
+	var writes atomic.Int64
 	c := newClient(t, interceptor.Funcs{})
 	counting := interceptor.NewClient(c, interceptor.Funcs{
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
-			writes++
+			writes.Add(1)
 			return c.Update(ctx, o, opts...)
 		},
 	})
@@ -121,8 +123,8 @@ func TestShardsFillAndSplit(t *testing.T) {
 		check(t, "they are numbered", int32(i), shard.Shard)
 	}
 	check(t, "the head counts them", int32(want), shards[0].Shards)
-	if most := waves + 2*want; writes > most { // each new one is written again with its own UID, and the head
-		t.Errorf("%d waves cost %d updates, want at most %d", waves, writes, most)
+	if most := int64(waves + 2*want); writes.Load() > most { // each new one is written again with its own UID, and the head
+		t.Errorf("%d waves cost %d updates, want at most %d", waves, writes.Load(), most)
 	}
 
 	write(t, s, nil, idsOf(entries(0, 50))...)
@@ -161,6 +163,86 @@ func TestInventoryFence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An edit does not wait for a roll-out that writes other shards, and who waits for a
+// shard is written together with whoever else does.
+func TestInventoryWritesSideBySide(t *testing.T) {
+	c := newClient(t, interceptor.Funcs{})
+	var holding atomic.Pointer[string]
+	held, release, writes := make(chan struct{}), make(chan struct{}), atomic.Int64{}
+	s := newStore(interceptor.NewClient(c, interceptor.Funcs{
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			writes.Add(1)
+			if name := holding.Load(); name != nil && *name == o.GetName() && holding.CompareAndSwap(name, nil) {
+				close(held)
+				<-release
+			}
+			return c.Update(ctx, o, opts...)
+		},
+	}), "me")
+	load(t, s)
+	write(t, s, entries(0, 45))
+	of := func(shard int) topology.Entry {
+		i := slices.IndexFunc(entries(0, 45), func(e topology.Entry) bool { return s.where[e.ID] == shard })
+		return entries(0, 45)[i]
+	}
+	slow := s.shardName(1)
+	holding.Store(&slow)
+	var waiting sync.WaitGroup
+	beside := func(put []topology.Entry, drop ...topology.ID) {
+		if err := s.Write(t.Context(), put, drop, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	waiting.Go(func() { beside([]topology.Entry{of(1)}) })
+	<-held
+	write(t, s, []topology.Entry{of(0)})
+	write(t, s, nil, of(2).ID)
+	before := writes.Load()
+	const more = 5
+	gone := slices.DeleteFunc(idsOf(entries(0, 45)), func(id topology.ID) bool { return s.where[id] != 1 })[:more]
+	for _, id := range gone {
+		waiting.Go(func() { beside(nil, id) })
+	}
+	eventually(t, "all have made their changes", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.shards[1].changes-s.shards[1].stored == 1+more
+	})
+	close(release)
+	waiting.Wait()
+	check(t, "one write for all who waited", int64(1), writes.Load()-before)
+	check(t, "nothing is lost", 45-1-more, len(load(t, newStore(c, "other"))))
+}
+
+// The head counts a shard before it is there, whoever adds it: see TestInventoryFence.
+func TestInventoryGrowsOnAllSides(t *testing.T) {
+	c := newClient(t, interceptor.Funcs{})
+	s := newStore(interceptor.NewClient(c, interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			if shard := o.(*v1alpha1.BrokerInventory); shard.Shard > 0 {
+				if head := shardsOf(t, c)[0]; head.Shards <= shard.Shard {
+					t.Errorf("shard %d is created, and the head counts %d", shard.Shard, head.Shards)
+				}
+			}
+			return c.Create(ctx, o, opts...)
+		},
+	}), "me")
+	load(t, s)
+	var all sync.WaitGroup
+	const writers, each = 20, 15
+	for i := range writers {
+		all.Go(func() {
+			for n := range each {
+				if err := s.Write(t.Context(), entries(i*each+n, i*each+n+1), nil, nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	check(t, "all of it is stored", writers*each, len(load(t, newStore(c, "other"))))
 }
 
 func TestLostShards(t *testing.T) {

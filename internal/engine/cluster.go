@@ -23,8 +23,8 @@ type Cluster struct {
 
 	// locks are held by whoever observes, plans and applies.
 	locks *locks
-	// books guards the store.
-	books sync.Mutex
+	// books guards the store: whoever writes shares it, whoever loads does not.
+	books sync.RWMutex
 
 	// state guards everything below, for moments only.
 	state  sync.Mutex
@@ -227,12 +227,12 @@ func (c *Cluster) RetryNow() {
 
 // load reads the inventory once per process, and again after Unload.
 func (c *Cluster) load(ctx context.Context) error {
+	if c.isLoaded() { // without a wait for those who write
+		return nil
+	}
 	c.books.Lock()
 	defer c.books.Unlock()
-	c.state.Lock()
-	loaded := c.loaded
-	c.state.Unlock()
-	if loaded {
+	if c.isLoaded() {
 		return nil
 	}
 	inventory, departures, err := c.store.Load(ctx)
@@ -266,6 +266,12 @@ func (c *Cluster) load(ctx context.Context) error {
 	c.loaded = true
 	c.epoch++
 	return nil
+}
+
+func (c *Cluster) isLoaded() bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.loaded
 }
 
 // Unload makes the next pass read the inventory again.

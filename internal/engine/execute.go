@@ -121,16 +121,13 @@ func (x *execution) unchanged() []topology.Entry {
 	return out
 }
 
-// write changes the stored inventory, then the one in memory.
+// write changes the stored inventory, then the one in memory. Others write at the same
+// time: nobody else decides about what the caller holds.
 func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
-	c.books.Lock()
-	defer c.books.Unlock()
+	departures, release := c.openBooks()
+	defer release()
 	c.state.Lock()
 	put = c.stamp(put)
-	var departures *topology.Departures
-	if now := c.departures; !now.Equal(c.stored) {
-		departures = &now
-	}
 	current := c.epoch
 	c.state.Unlock()
 	if len(put) == 0 && len(drop) == 0 && departures == nil {
@@ -159,6 +156,26 @@ func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, dr
 		c.world.DropEntry(id)
 	}
 	return nil
+}
+
+// openBooks opens them for a write, and for nobody else if it is to store the departures,
+// of which the latest must be the last.
+func (c *Cluster) openBooks() (departures *topology.Departures, release func()) {
+	latest := func() *topology.Departures {
+		c.state.Lock()
+		defer c.state.Unlock()
+		if now := c.departures; !now.Equal(c.stored) {
+			return &now
+		}
+		return nil
+	}
+	c.books.RLock()
+	if latest() == nil {
+		return nil, c.books.RUnlock
+	}
+	c.books.RUnlock()
+	c.books.Lock()
+	return latest(), c.books.Unlock
 }
 
 // applyWaves stops when a whole wave fails to reach the broker: what follows

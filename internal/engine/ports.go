@@ -20,8 +20,9 @@ type Store interface {
 	// loaded before fail its next Write with ErrFenced.
 	Load(ctx context.Context) (topology.Inventory, topology.Departures, error)
 	// Write stores and drops entries, and replaces the departures unless they are
-	// nil, in few writes. ErrFenced says that somebody else has written since
-	// Load: load again, plan again.
+	// nil, in few writes. Several may be under way at the same time, none of them about
+	// an object of another one, and none with departures beside others. ErrFenced says
+	// that somebody else has written since Load: load again, plan again.
 	Write(ctx context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error
 }
 

@@ -21,6 +21,8 @@ type shelf struct {
 	saved topology.Inventory
 	gone  topology.Departures
 	epoch int
+	// writing runs before a write.
+	writing func(put []topology.Entry, departures *topology.Departures)
 	// failBefore and failAfter make the next write fail, undone or done.
 	failBefore, failAfter bool
 }
@@ -42,6 +44,9 @@ func (s *store) Load(context.Context) (topology.Inventory, topology.Departures, 
 
 // Write implements Store.
 func (s *store) Write(_ context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error {
+	if s.shelf.writing != nil {
+		s.shelf.writing(put, departures)
+	}
 	s.shelf.mu.Lock()
 	defer s.shelf.mu.Unlock()
 	if s.epoch != s.shelf.epoch {

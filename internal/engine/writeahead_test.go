@@ -3,6 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +45,54 @@ func (s *stage) crash() {
 	}()
 	s.broker.during = func() { panic(killed) }
 	s.edits()
+}
+
+// An edit does not wait for the books of a roll-out beside it. A write with departures is
+// alone, so that the latest are the last.
+func TestWritesBesideARollOut(t *testing.T) {
+	s := newStage(t)
+	old := many(s, 3, aQueue)
+	s.edits()
+	rolling, release := make(chan struct{}), make(chan struct{})
+	var writes, withDepartures atomic.Int64
+	s.shelf.writing = func(put []topology.Entry, departures *topology.Departures) {
+		n := writes.Add(1)
+		defer writes.Add(-1)
+		if departures != nil {
+			withDepartures.Add(1)
+			check(t, "it is alone", int64(1), n)
+		}
+		if slices.ContainsFunc(put, func(e topology.Entry) bool { return e.ID.Name == "new" }) {
+			close(rolling)
+			<-release
+		}
+	}
+	pass := func(part Part) {
+		if _, err := s.cluster.EditsOf(context.Background(), s.session, part); err != nil {
+			t.Error(err)
+		}
+	}
+	s.set(cr("shop/new", wants(queue("new"))))
+	s.wait(rolloutPause)
+	var all sync.WaitGroup
+	all.Go(func() { pass(RolledOut) })
+	<-rolling
+	s.set(cr("shop/r0", wants(queue("r0", "x-max-length", int64(1)))))
+	edited := make(chan struct{})
+	all.Go(func() { pass(Edited); close(edited) })
+	select {
+	case <-edited:
+	case <-time.After(time.Minute):
+		t.Error("the edit waits for the roll-out")
+	}
+	s.remove(old[1])
+	s.wait(rolloutPause)
+	all.Go(func() { pass(RolledOut) })
+	time.Sleep(50 * time.Millisecond) // it comes as far as it can
+	check(t, "the deletion waits", int64(0), withDepartures.Load())
+	close(release)
+	all.Wait()
+	check(t, "and has its turn", true, withDepartures.Load() > 0)
 }
 
 func TestCrashLeaksNothing(t *testing.T) {
