@@ -66,10 +66,9 @@ type settlement struct {
 
 // NewCluster returns a cluster whose inventory is loaded by its first pass.
 func NewCluster(store Store, clock Clock) *Cluster {
-	return &Cluster{
+	c := &Cluster{
 		store: store, clock: clock, breaker: plan.DefaultBreaker, locks: newLocks(),
 		world: plan.NewWorld(), ledger: newLedger(),
-		dirty:      newDirty(clock),
 		waiting:    map[topology.ID]map[topology.OwnerKey]struct{}{},
 		settling:   map[topology.ID]settlement{},
 		draining:   map[topology.ID]*drain{},
@@ -81,6 +80,8 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		inherited:  map[topology.ID]inheritance{},
 		sweeps:     map[topology.ConnectionKey]time.Time{},
 	}
+	c.dirty = newDirty(clock, c.isBulk)
+	return c
 }
 
 // SetClaim adds or replaces a claim. The owner, and whoever competes or shares
@@ -110,6 +111,20 @@ func (c *Cluster) removeClaim(key topology.OwnerKey, witnessed bool) {
 	c.touchNeighbours(key)
 	c.world.RemoveClaim(key, witnessed)
 	c.dirty.add(key)
+}
+
+// setEntry puts an entry into the world: its owners come to hold it, others may cease to.
+func (c *Cluster) setEntry(entry topology.Entry) {
+	was, _ := c.world.Entry(entry.ID)
+	c.world.SetEntry(entry)
+	c.dirty.sort(was.Owners...)
+	c.dirty.sort(entry.Owners...)
+}
+
+func (c *Cluster) dropEntry(id topology.ID) {
+	was, _ := c.world.Entry(id)
+	c.world.DropEntry(id)
+	c.dirty.sort(was.Owners...)
 }
 
 // touchNeighbours makes dirty whoever wants what an owner wants or has.
@@ -195,7 +210,7 @@ type Stats struct{ Claims, Owned, Dirty, Ledger int }
 func (c *Cluster) Stats() Stats {
 	c.state.Lock()
 	defer c.state.Unlock()
-	return Stats{Claims: c.world.ClaimCount(), Owned: c.world.Entries(), Dirty: len(c.dirty.since), Ledger: len(c.ledger.entries)}
+	return Stats{Claims: c.world.ClaimCount(), Owned: c.world.Entries(), Dirty: c.dirty.len(), Ledger: len(c.ledger.entries)}
 }
 
 // Holdings counts the objects that owners hold over a connection, and lists
@@ -250,10 +265,10 @@ func (c *Cluster) load(ctx context.Context) error {
 		}
 	})
 	for _, id := range lost {
-		c.world.DropEntry(id)
+		c.dropEntry(id)
 	}
 	for _, entry := range inventory {
-		c.world.SetEntry(entry)
+		c.setEntry(entry)
 	}
 	c.dirty.add(c.world.Absent()...)
 	if c.epoch == 0 {

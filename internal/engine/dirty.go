@@ -27,11 +27,14 @@ const (
 )
 
 // dirty are the owners to be looked at by the edits, in the order in which they
-// became so.
+// became so. Those to be rolled out are kept apart from the others: tens of thousands of
+// them must not be gone through for each that is edited. Its user tells it of all
+// changes that make one of them one of the others.
 type dirty struct {
-	since map[topology.OwnerKey]moment
-	last  int
-	clock Clock
+	edited, rolledOut map[topology.OwnerKey]moment
+	isBulk            func(topology.OwnerKey) bool
+	last              int
+	clock             Clock
 }
 
 // moment is when an owner became dirty.
@@ -40,24 +43,75 @@ type moment struct {
 	at   time.Time
 }
 
-func newDirty(clock Clock) *dirty { return &dirty{since: map[topology.OwnerKey]moment{}, clock: clock} }
+func newDirty(clock Clock, isBulk func(topology.OwnerKey) bool) *dirty {
+	return &dirty{edited: map[topology.OwnerKey]moment{}, rolledOut: map[topology.OwnerKey]moment{}, isBulk: isBulk, clock: clock}
+}
 
 // add keeps the place of who is there already.
 func (d *dirty) add(keys ...topology.OwnerKey) {
 	for _, key := range keys {
-		if _, there := d.since[key]; !there {
-			d.last++
-			d.since[key] = moment{turn: d.last, at: d.clock()}
+		if d.has(key) {
+			d.sort(key)
+			continue
+		}
+		d.last++
+		d.put(key, moment{turn: d.last, at: d.clock()})
+	}
+}
+
+func (d *dirty) put(key topology.OwnerKey, since moment) {
+	if d.isBulk(key) {
+		d.rolledOut[key] = since
+	} else {
+		d.edited[key] = since
+	}
+}
+
+// sort moves those that are dirty to where they belong now.
+func (d *dirty) sort(keys ...topology.OwnerKey) {
+	for _, key := range keys {
+		if since, there := d.since(key); there {
+			d.remove(key)
+			d.put(key, since)
 		}
 	}
 }
 
+func (d *dirty) since(key topology.OwnerKey) (moment, bool) {
+	if since, there := d.edited[key]; there {
+		return since, true
+	}
+	since, there := d.rolledOut[key]
+	return since, there
+}
+
 func (d *dirty) has(key topology.OwnerKey) bool {
-	_, there := d.since[key]
+	_, there := d.since(key)
 	return there
 }
 
-func (d *dirty) remove(key topology.OwnerKey) { delete(d.since, key) }
+func (d *dirty) remove(key topology.OwnerKey) {
+	delete(d.edited, key)
+	delete(d.rolledOut, key)
+}
+
+func (d *dirty) len() int { return len(d.edited) + len(d.rolledOut) }
+
+// of lists a part.
+func (d *dirty) of(part Part) []map[topology.OwnerKey]moment {
+	switch part {
+	case Edited:
+		return []map[topology.OwnerKey]moment{d.edited}
+	case RolledOut:
+		return []map[topology.OwnerKey]moment{d.rolledOut}
+	}
+	return []map[topology.OwnerKey]moment{d.edited, d.rolledOut}
+}
+
+// isBulk tells whether an owner has not been on the broker, or goes.
+func (c *Cluster) isBulk(key topology.OwnerKey) bool {
+	return c.world.Claim(key) == nil || !c.world.Holds(key)
+}
 
 // turn decides who comes first.
 type turn struct {
@@ -88,15 +142,16 @@ func after(a, b bool) int {
 // early is not among what they tell. The caller holds c.state.
 func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[turn] {
 	return func(yield func(turn) bool) {
-		for key, since := range c.dirty.since {
-			claimed, holds := c.world.Claim(key) != nil, c.world.Holds(key)
-			if !claimed && !holds {
-				c.dirty.remove(key) // nothing declared, nothing owned
-				continue
-			}
-			t := turn{key: key, bulk: !claimed || !holds, since: since}
-			if (part == Everything || t.bulk == (part == RolledOut)) && c.through(key, connection) && !yield(t) {
-				return
+		for _, owners := range c.dirty.of(part) {
+			for key, since := range owners {
+				claimed, holds := c.world.Claim(key) != nil, c.world.Holds(key)
+				if !claimed && !holds {
+					c.dirty.remove(key) // nothing declared, nothing owned
+					continue
+				}
+				if c.through(key, connection) && !yield(turn{key: key, bulk: !claimed || !holds, since: since}) {
+					return
+				}
 			}
 		}
 	}

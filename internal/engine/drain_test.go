@@ -18,7 +18,7 @@ func TestDrainPace(t *testing.T) {
 	owner := topology.OwnerKey{Kind: "Queue", Namespace: "shop", Name: "q"}
 	tier := topology.QueueID("shop", "q.retry.1.1000")
 	c := NewCluster(nil, func() time.Time { return now })
-	c.world.SetEntry(topology.Entry{ID: tier, Owners: []topology.OwnerKey{owner}})
+	c.setEntry(topology.Entry{ID: tier, Owners: []topology.OwnerKey{owner}})
 	look := func(messages int64) string {
 		held := plan.Held{Owner: owner, ID: tier, Reason: plan.LeftBehind, Drains: true, Messages: messages, Message: fmt.Sprintf("holds %d", messages)}
 		told := c.noteDraining([]topology.OwnerKey{owner}, &plan.Plan{Held: []plan.Held{held}})[owner]

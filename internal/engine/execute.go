@@ -148,12 +148,12 @@ func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, dr
 	for _, entry := range put {
 		was, _ := c.world.Entry(entry.ID)
 		c.tally.booked(was, entry)
-		c.world.SetEntry(entry)
+		c.setEntry(entry)
 	}
 	for _, id := range drop {
 		was, _ := c.world.Entry(id)
 		c.tally.booked(was, topology.Entry{})
-		c.world.DropEntry(id)
+		c.dropEntry(id)
 	}
 	return nil
 }

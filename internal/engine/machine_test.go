@@ -253,6 +253,7 @@ func TestComesToRest(t *testing.T) {
 			if len(m.broker.offences) > 0 {
 				t.Fatalf("%q", m.broker.offences)
 			}
+			m.sorted(t)
 		}
 		m.suspends = false
 		for owner := range m.declared { // whose ends must be there for a binding to be
@@ -263,6 +264,17 @@ func TestComesToRest(t *testing.T) {
 		}
 		m.calm(t)
 	})
+}
+
+// sorted: who is to be rolled out is among those, and everybody else is not.
+func (m *machine) sorted(t *rapid.T) {
+	for part, owners := range map[Part]map[topology.OwnerKey]moment{Edited: m.cluster.dirty.edited, RolledOut: m.cluster.dirty.rolledOut} {
+		for owner := range owners {
+			if m.cluster.isBulk(owner) != (part == RolledOut) {
+				t.Fatalf("%s is in the wrong part (%d)", owner, part)
+			}
+		}
+	}
 }
 
 // whole adds the ends of bindings.

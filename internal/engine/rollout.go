@@ -68,10 +68,9 @@ func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) 
 		if t.since.at.After(last) {
 			last = t.since.at
 		}
-		n++
-	}
-	if n >= MostEdits {
-		return c.clock(), true
+		if n++; n == MostEdits {
+			return c.clock(), true
+		}
 	}
 	return c.rollouts[connection].due(first, last), n > 0
 }
