@@ -35,6 +35,8 @@ type dirty struct {
 	isBulk            func(topology.OwnerKey) bool
 	last              int
 	clock             Clock
+	// removals counts who was to be rolled out and is not any more.
+	removals int
 }
 
 // moment is when an owner became dirty.
@@ -70,7 +72,8 @@ func (d *dirty) put(key topology.OwnerKey, since moment) {
 // sort moves those that are dirty to where they belong now.
 func (d *dirty) sort(keys ...topology.OwnerKey) {
 	for _, key := range keys {
-		if since, there := d.since(key); there {
+		since, there := d.since(key)
+		if _, bulk := d.rolledOut[key]; there && bulk != d.isBulk(key) {
 			d.remove(key)
 			d.put(key, since)
 		}
@@ -92,7 +95,10 @@ func (d *dirty) has(key topology.OwnerKey) bool {
 
 func (d *dirty) remove(key topology.OwnerKey) {
 	delete(d.edited, key)
-	delete(d.rolledOut, key)
+	if _, there := d.rolledOut[key]; there {
+		delete(d.rolledOut, key)
+		d.removals++
+	}
 }
 
 func (d *dirty) len() int { return len(d.edited) + len(d.rolledOut) }
@@ -176,6 +182,7 @@ func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most i
 		return nil
 	}
 	turns := slices.Collect(c.turns(connection, part))
+	c.recount(connection)
 	if len(turns) > most {
 		for i, t := range turns {
 			turns[i].early = t.bulk && c.waitsForOthers(t.key)

@@ -97,6 +97,14 @@ func TestRollOutBesideEdits(t *testing.T) {
 	pass(RolledOut)
 	set(1000, 1000+MostEdits)
 	check(t, "a pass full is enough", "0s", due(RolledOut))
+	set(1000+MostEdits, 1010+MostEdits)
+	check(t, "and stays so when more come", "0s", due(RolledOut))
+	s.cluster.RemoveClaim(key("shop/new1500"), true)
+	check(t, "or one goes", MostEdits, pass(RolledOut))
+	check(t, "what is left gathers anew", rolloutPause.String(), due(RolledOut))
+	s.wait(rolloutPause)
+	check(t, "and is not forgotten", 9, pass(RolledOut))
+	check(t, "to the last", "never", due(RolledOut))
 }
 
 // The longer a pass takes, the more the next one gathers: what comes in trickles would

@@ -25,6 +25,9 @@ const (
 type rollout struct {
 	took  time.Duration
 	ended time.Time
+	// full is how many had been removed from the dirty when the next one was found to be
+	// full: it is until another one is removed, and need not be counted for each that comes.
+	full int
 }
 
 // noteRollout notes a pass that began at a time and has ended now.
@@ -32,7 +35,7 @@ func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now}
+	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now, full: -1}
 }
 
 // due tells when the next pass is to begin, for objects of which the first and the last
@@ -56,21 +59,35 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// recount has the next roll-out counted again, whatever has been removed since.
+func (c *Cluster) recount(connection topology.ConnectionKey) {
+	if last, known := c.rollouts[connection]; known {
+		last.full = -1
+		c.rollouts[connection] = last
+	}
+}
+
 // gathered tells from when on a roll-out is as complete as it is worth to wait for. The
 // caller holds c.state.
 func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) {
+	last, known := c.rollouts[connection]
+	if known && last.full == c.dirty.removals {
+		return c.clock(), true
+	}
 	n := 0
-	var first, last time.Time
+	var first, latest time.Time
 	for t := range c.turns(connection, RolledOut) {
 		if n == 0 || t.since.at.Before(first) {
 			first = t.since.at
 		}
-		if t.since.at.After(last) {
-			last = t.since.at
+		if t.since.at.After(latest) {
+			latest = t.since.at
 		}
 		if n++; n == MostEdits {
+			last.full = c.dirty.removals
+			c.rollouts[connection] = last
 			return c.clock(), true
 		}
 	}
-	return c.rollouts[connection].due(first, last), n > 0
+	return last.due(first, latest), n > 0
 }

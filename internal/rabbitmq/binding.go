@@ -12,7 +12,7 @@ var bindingKind = kind{
 	collection: "bindings",
 	scoped:     true,
 	columns:    bindingColumns,
-	read:       readAs[wireBinding],
+	read:       keepAs[wireBinding],
 	locate:     locateBindings,
 	create:     declareBinding,
 	update:     rebind,

@@ -12,7 +12,7 @@ var exchangeKind = kind{
 	collection: "exchanges",
 	scoped:     true,
 	columns:    exchangeColumns,
-	read:       readAs[wireExchange],
+	read:       keepAs[wireExchange],
 	locate: func(id topology.ID) (string, error) {
 		return join("exchanges", id.Scope, id.Name) + "?columns=" + exchangeColumns, addressable(id.Scope, id.Name)
 	},

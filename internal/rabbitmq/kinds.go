@@ -21,8 +21,9 @@ type kind struct {
 	scoped     bool
 	// columns are the fields that a listing has to carry.
 	columns string
-	// read runs a listing, of all or of few.
-	read func(c call, path string) ([]topology.Resource, map[topology.ID]error, error)
+	// read runs a listing, of all or of few, and gives what is to be kept of it. It asks
+	// once for each object.
+	read func(c call, path string, keep func(topology.ID) bool) ([]topology.Resource, map[topology.ID]error, error)
 	// locate gives the path under which one object is read: of itself or of a
 	// short listing that has it. Nil for kinds that are always listed.
 	locate func(id topology.ID) (string, error)
@@ -55,31 +56,42 @@ type wire interface {
 // readAs decodes an answer, a list or one object, as objects of type W. An
 // object that cannot be understood does not keep the others from being read.
 func readAs[W wire](c call, path string) ([]topology.Resource, map[topology.ID]error, error) {
-	var answer oneOrMany[W]
+	return keepAs[W](c, path, everything)
+}
+
+// keepAs is readAs for some of the objects: a pass wants a thousand of a listing of
+// fifty thousand.
+func keepAs[W wire](c call, path string, keep func(topology.ID) bool) ([]topology.Resource, map[topology.ID]error, error) {
+	answer := kept[W]{keep: keep, operation: c.operation}
 	if err := c.get(path, &answer); err != nil {
 		return nil, nil, err
 	}
-	resources := make([]topology.Resource, 0, len(answer))
-	var unread map[topology.ID]error
-	for _, w := range answer {
-		resource, err := w.resource()
-		switch {
-		case err != nil:
-			if unread == nil {
-				unread = map[topology.ID]error{}
-			}
-			unread[w.id()] = &topology.Error{Class: topology.ClassUnsupported, Operation: c.operation, Object: w.id(), Reason: oneLine(err.Error()), Err: err}
-		case resource != nil:
-			resources = append(resources, resource)
-		}
-	}
-	return resources, unread, nil
+	return answer.resources, answer.unread, nil
 }
 
-// oneOrMany reads a list, and a single object as a list of one.
-type oneOrMany[W any] []W
+// kept is what is kept of an answer.
+type kept[W wire] struct {
+	keep      func(topology.ID) bool
+	operation string
+	resources []topology.Resource
+	unread    map[topology.ID]error
+}
 
-func (m *oneOrMany[W]) readFrom(body *bufio.Reader) error {
+func (k *kept[W]) readFrom(body *bufio.Reader) error {
+	k.resources, k.unread = nil, map[topology.ID]error{}
+	return readRows(body, func(w W) {
+		resource, err := w.resource()
+		switch {
+		case err != nil && k.keep(w.id()):
+			k.unread[w.id()] = &topology.Error{Class: topology.ClassUnsupported, Operation: k.operation, Object: w.id(), Reason: oneLine(err.Error()), Err: err}
+		case err == nil && resource != nil && k.keep(resource.ID()):
+			k.resources = append(k.resources, resource)
+		}
+	})
+}
+
+// readRows reads a list, and a single object as a list of one, piece by piece.
+func readRows[W any](body *bufio.Reader, each func(W)) error {
 	many, err := beginsList(body)
 	if err != nil {
 		return err
@@ -87,9 +99,11 @@ func (m *oneOrMany[W]) readFrom(body *bufio.Reader) error {
 	decoder := json.NewDecoder(body)
 	if !many {
 		var one W
-		err := decoder.Decode(&one)
-		*m = append(*m, one)
-		return err
+		if err := decoder.Decode(&one); err != nil {
+			return err
+		}
+		each(one)
+		return nil
 	}
 	if _, err := decoder.Token(); err != nil {
 		return err
@@ -99,7 +113,7 @@ func (m *oneOrMany[W]) readFrom(body *bufio.Reader) error {
 		if err := decoder.Decode(&next); err != nil {
 			return err
 		}
-		*m = append(*m, next)
+		each(next)
 	}
 	_, err = decoder.Token()
 	if errors.Is(err, io.EOF) {

@@ -54,7 +54,7 @@ func (r *migrationReads) tasks() []task {
 	scope := "/" + join(r.virtualHost)
 	listing := func(k kind, into *[]topology.Resource) task {
 		return func(c call) (err error) {
-			*into, _, err = k.read(c.within(listingFactor*c.timeout), listingPath(k, r.virtualHost))
+			*into, _, err = k.read(c.within(listingFactor*c.timeout), listingPath(k, r.virtualHost), everything)
 			return err
 		}
 	}

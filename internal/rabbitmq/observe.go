@@ -158,20 +158,25 @@ func listingPath(k kind, virtualHost string) string {
 
 func (o *observation) listing(name topology.Kind, virtualHost string, keep func(topology.ID) bool) task {
 	return func(c call) error {
-		k := kinds[name]
-		resources, unread, err := k.read(c.named("list "+k.collection).within(listingFactor*c.timeout), listingPath(k, virtualHost))
+		k, rows := kinds[name], map[string]int{}
+		resources, unread, err := k.read(c.named("list "+k.collection).within(listingFactor*c.timeout), listingPath(k, virtualHost), func(id topology.ID) bool {
+			rows[id.Scope]++
+			return keep(id)
+		})
 		if virtualHost != "" && (notFound(err) || denied(err)) {
 			return nil // doubtAbsence finds out what that means
 		}
-		o.broker.sizes.note(name, resources)
-		o.found.add(resources, unread, keep)
+		if err == nil {
+			o.broker.sizes.note(name, rows)
+		}
+		o.found.add(resources, unread, everything)
 		return err
 	}
 }
 
 func (o *observation) single(k kind, path string, keep func(topology.ID) bool) task {
 	return func(c call) error {
-		resources, unread, err := k.read(c.named("get "+k.collection), path)
+		resources, unread, err := k.read(c.named("get "+k.collection), path, everything)
 		if notFound(err) || denied(err) {
 			return nil // doubtAbsence finds out what that means
 		}

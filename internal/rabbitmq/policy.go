@@ -17,7 +17,7 @@ var policyKind = kind{
 	collection: "policies",
 	scoped:     true,
 	columns:    policyColumns,
-	read:       readAs[wireBrokerPolicy],
+	read:       keepAs[wireBrokerPolicy],
 	create:     putPolicy,
 	update:     putPolicy,
 	remove:     deletePolicy,
@@ -58,7 +58,7 @@ func (o *observation) policies(virtualHost string, keep func(topology.ID) bool) 
 		k := policyKind
 		k.collection = collection
 		return func(c call) error {
-			resources, unread, err := k.read(c.named("list "+collection).within(listingFactor*c.timeout), listingPath(k, virtualHost))
+			resources, unread, err := k.read(c.named("list "+collection).within(listingFactor*c.timeout), listingPath(k, virtualHost), everything)
 			switch {
 			case virtualHost != "" && (notFound(err) || denied(err)):
 				return nil // doubtAbsence finds out what that means

@@ -13,7 +13,7 @@ var queueKind = kind{
 	collection: "queues",
 	scoped:     true,
 	columns:    queueColumns,
-	read:       readAs[wireQueue],
+	read:       keepAs[wireQueue],
 	locate:     locateQueue,
 	create:     declareQueue,
 	update:     fixed,

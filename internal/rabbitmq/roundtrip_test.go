@@ -321,13 +321,38 @@ func TestNamesOfDots(t *testing.T) {
 	}
 }
 
+// Of a listing only what is asked for is kept, and each object is asked for by all that
+// tells it from others.
+func TestKeptOfAListing(t *testing.T) {
+	const answer = `[{"source":"x","vhost":"v","destination":"q","destination_type":"queue","routing_key":"k","arguments":{"n":1},"properties_key":"k~1"},` +
+		`{"source":"","vhost":"v","destination":"q","destination_type":"queue","routing_key":"q","arguments":{},"properties_key":"q"},` +
+		`{"source":"x","vhost":"v","destination":"q","destination_type":"queue","routing_key":"k","arguments":{},"properties_key":"k"},` +
+		`{"source":"x","vhost":"v","destination":"q","destination_type":"queue","routing_key":"bad","arguments":{"n":18446744073709551616},"properties_key":"b"}]`
+	b := serve(t, jsonAnswers(map[string]string{"/api/bindings/v": answer}))
+	wanted := (&topology.Binding{VirtualHost: "v", Source: "x", Destination: "q", DestinationType: "queue", RoutingKey: "k", Arguments: topology.Arguments{"n": int64(1)}}).ID()
+	asked := map[topology.ID]int{}
+	resources, unread, err := bindingKind.read(b.call(t.Context(), "list bindings"), listingPath(bindingKind, "v"), func(id topology.ID) bool {
+		asked[id]++
+		return id == wanted
+	})
+	if err != nil || len(unread) > 0 {
+		t.Fatalf("%v, unread: %v", err, unread)
+	}
+	if len(resources) != 1 || resources[0].ID() != wanted {
+		t.Errorf("kept: %v, want %s", resources, wanted)
+	}
+	if len(asked) != 3 || asked[wanted] != 1 { // not for what every queue has
+		t.Errorf("asked for: %v", asked)
+	}
+}
+
 // One object that cannot be understood is unread; the others are read.
 func TestObjectThatCannotBeRead(t *testing.T) {
 	const answer = `[{"name":"bad","vhost":"v","type":"direct","arguments":{"n":18446744073709551616}},` +
 		`{"name":"good","vhost":"v","type":"direct","durable":true,"arguments":{}}]`
 	b := serve(t, jsonAnswers(map[string]string{"/api/exchanges/v": answer}))
 	c := b.call(t.Context(), "list exchanges")
-	resources, unread, err := exchangeKind.read(c, listingPath(exchangeKind, "v"))
+	resources, unread, err := exchangeKind.read(c, listingPath(exchangeKind, "v"), everything)
 	if err != nil {
 		t.Fatalf("read: %v", err)
 	}

@@ -29,18 +29,14 @@ type scopedKind struct {
 	scope string
 }
 
-// note takes down how many objects of a kind a listing found in each virtual host.
-func (s *sizes) note(name topology.Kind, resources []topology.Resource) {
-	found := map[string]int{}
-	for _, resource := range resources {
-		found[resource.ID().Scope]++
-	}
+// note takes down how many rows a listing had of each virtual host.
+func (s *sizes) note(name topology.Kind, rows map[string]int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.rows == nil {
 		s.rows = map[scopedKind]int{}
 	}
-	for scope, n := range found {
+	for scope, n := range rows {
 		s.rows[scopedKind{name, scope}] = n
 	}
 }

@@ -1,7 +1,6 @@
 package rabbitmq
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -9,13 +8,7 @@ import (
 
 func TestCheaperOneByOne(t *testing.T) {
 	var s sizes
-	listed := func(virtualHost string, n int) {
-		var all []topology.Resource
-		for i := range n {
-			all = append(all, &topology.Queue{VirtualHost: virtualHost, Name: fmt.Sprint("q", i)})
-		}
-		s.note(topology.KindQueue, all)
-	}
+	listed := func(virtualHost string, n int) { s.note(topology.KindQueue, map[string]int{virtualHost: n}) }
 	listed("small", 100)
 	listed("large", 100*rowsPerRead)
 	for name, tc := range map[string]struct {

@@ -52,9 +52,9 @@ func FuzzListings(f *testing.F) {
 	})
 }
 
-func readAll[W wire](answer string) (oneOrMany[W], error) {
-	var all oneOrMany[W]
-	err := all.readFrom(bufio.NewReader(strings.NewReader(answer)))
+func readAll[W wire](answer string) ([]W, error) {
+	var all []W
+	err := readRows(bufio.NewReader(strings.NewReader(answer)), func(w W) { all = append(all, w) })
 	return all, err
 }
 

@@ -139,7 +139,7 @@ func (b *Broker) bindingsOf(c call, exchange topology.ID) ([]topology.Resource, 
 func (b *Broker) countObjects(c call, virtualHost string) (int64, error) {
 	var total int64
 	for _, k := range []kind{queueKind, exchangeKind, bindingKind} {
-		resources, unread, err := k.read(c, k.collection+"/"+join(virtualHost)+"?columns="+k.columns)
+		resources, unread, err := k.read(c, k.collection+"/"+join(virtualHost)+"?columns="+k.columns, everything)
 		if err != nil {
 			return 0, err
 		}
@@ -231,7 +231,7 @@ func (o *observation) exchangeUsages(ids []topology.ID, put putUsage) []task {
 	}
 	for _, host := range scopes(ids, 1) {
 		tasks = append(tasks, func(c call) error {
-			found, _, err := bindingKind.read(c.within(listingFactor*c.timeout), listingPath(bindingKind, host))
+			found, _, err := bindingKind.read(c.within(listingFactor*c.timeout), listingPath(bindingKind, host), everything)
 			if err != nil {
 				return err
 			}

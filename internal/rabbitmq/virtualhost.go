@@ -86,8 +86,8 @@ func (l *limits) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-func readVirtualHosts(c call, path string) ([]topology.Resource, map[topology.ID]error, error) {
-	resources, unread, err := readAs[wireVirtualHost](c, path)
+func readVirtualHosts(c call, path string, keep func(topology.ID) bool) ([]topology.Resource, map[topology.ID]error, error) {
+	resources, unread, err := keepAs[wireVirtualHost](c, path, keep)
 	if err != nil {
 		return nil, nil, err
 	}
