@@ -53,7 +53,7 @@ func TestManyBindings(t *testing.T) {
 		} {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
 			observe(t, through, topology.Selection{All: true})
-			steps := slices.Concat(bindingsTo(vh, "events", mostBindingsImported+20), bindingsTo(vh, "plain", 10))
+			steps := slices.Concat(bindingsTo(vh, "events", mostImported+20), bindingsTo(vh, "plain", 10))
 			since := time.Now()
 			apply(t, through, steps...)
 			imports, calls := 0, 0
