@@ -248,14 +248,8 @@ func (s *inventoryStore) first() *inventoryShard {
 func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard, change int) error {
 	sh.writing.Lock()
 	defer sh.writing.Unlock()
-	s.mu.Lock()
-	if sh == s.shards[0] {
-		sh.object.Shards = int32(len(s.shards))
-	}
-	stored, upTo := sh.stored >= change, sh.changes
-	object, err := sh.render()
-	s.mu.Unlock()
-	if stored || err != nil {
+	object, upTo, err := s.unstored(sh, change)
+	if object == nil || err != nil {
 		return err
 	}
 	if err := s.save(ctx, object); err != nil {
@@ -269,6 +263,21 @@ func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard, change int
 		s.counted = int(object.Shards)
 	}
 	return nil
+}
+
+// unstored is a shard as it is to be written, with all of its changes so far; nil if that
+// one of them is stored.
+func (s *inventoryStore) unstored(sh *inventoryShard, change int) (object *v1alpha1.BrokerInventory, upTo int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sh.stored >= change {
+		return nil, 0, nil
+	}
+	if sh == s.shards[0] {
+		sh.object.Shards = int32(len(s.shards))
+	}
+	object, err = sh.render()
+	return object, sh.changes, err
 }
 
 func (s *inventoryStore) save(ctx context.Context, object *v1alpha1.BrokerInventory) error {

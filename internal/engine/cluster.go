@@ -113,18 +113,22 @@ func (c *Cluster) removeClaim(key topology.OwnerKey, witnessed bool) {
 	c.dirty.add(key)
 }
 
-// setEntry puts an entry into the world: its owners come to hold it, others may cease to.
-func (c *Cluster) setEntry(entry topology.Entry) {
-	was, _ := c.world.Entry(entry.ID)
+// setEntry puts an entry into the world, and returns the one that it replaces: its owners
+// come to hold it, others may cease to.
+func (c *Cluster) setEntry(entry topology.Entry) (was topology.Entry) {
+	was, _ = c.world.Entry(entry.ID)
 	c.world.SetEntry(entry)
 	c.dirty.sort(was.Owners...)
 	c.dirty.sort(entry.Owners...)
+	return was
 }
 
-func (c *Cluster) dropEntry(id topology.ID) {
-	was, _ := c.world.Entry(id)
+// dropEntry takes an entry out of the world, and returns it.
+func (c *Cluster) dropEntry(id topology.ID) (was topology.Entry) {
+	was, _ = c.world.Entry(id)
 	c.world.DropEntry(id)
 	c.dirty.sort(was.Owners...)
+	return was
 }
 
 // touchNeighbours makes dirty whoever wants what an owner wants or has.

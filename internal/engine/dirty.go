@@ -35,8 +35,6 @@ type dirty struct {
 	isBulk            func(topology.OwnerKey) bool
 	last              int
 	clock             Clock
-	// removals counts who was to be rolled out and is not any more.
-	removals int
 }
 
 // moment is when an owner became dirty.
@@ -95,10 +93,7 @@ func (d *dirty) has(key topology.OwnerKey) bool {
 
 func (d *dirty) remove(key topology.OwnerKey) {
 	delete(d.edited, key)
-	if _, there := d.rolledOut[key]; there {
-		delete(d.rolledOut, key)
-		d.removals++
-	}
+	delete(d.rolledOut, key)
 }
 
 func (d *dirty) len() int { return len(d.edited) + len(d.rolledOut) }
@@ -150,12 +145,11 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[t
 	return func(yield func(turn) bool) {
 		for _, owners := range c.dirty.of(part) {
 			for key, since := range owners {
-				claimed, holds := c.world.Claim(key) != nil, c.world.Holds(key)
-				if !claimed && !holds {
+				if c.world.Claim(key) == nil && !c.world.Holds(key) {
 					c.dirty.remove(key) // nothing declared, nothing owned
 					continue
 				}
-				if c.through(key, connection) && !yield(turn{key: key, bulk: !claimed || !holds, since: since}) {
+				if c.through(key, connection) && !yield(turn{key: key, bulk: c.isBulk(key), since: since}) {
 					return
 				}
 			}
@@ -182,7 +176,9 @@ func (c *Cluster) takeDirty(connection topology.ConnectionKey, part Part, most i
 		return nil
 	}
 	turns := slices.Collect(c.turns(connection, part))
-	c.recount(connection)
+	if part != Edited {
+		c.recount(connection)
+	}
 	if len(turns) > most {
 		for i, t := range turns {
 			turns[i].early = t.bulk && c.waitsForOthers(t.key)

@@ -105,6 +105,14 @@ func TestRollOutBesideEdits(t *testing.T) {
 	s.wait(rolloutPause)
 	check(t, "and is not forgotten", 9, pass(RolledOut))
 	check(t, "to the last", "never", due(RolledOut))
+
+	set(3000, 3000+MostEdits)
+	check(t, "a pass full again", "0s", due(RolledOut))
+	for i := range MostEdits {
+		s.cluster.RemoveClaim(key(fmt.Sprintf("shop/new%04d", 3000+i)), true)
+	}
+	check(t, "of what is gone nothing is taken", 0, pass(RolledOut))
+	check(t, "and nothing is waited for", "never", due(RolledOut))
 }
 
 // The longer a pass takes, the more the next one gathers: what comes in trickles would

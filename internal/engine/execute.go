@@ -146,14 +146,10 @@ func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, dr
 		c.stored = *departures
 	}
 	for _, entry := range put {
-		was, _ := c.world.Entry(entry.ID)
-		c.tally.booked(was, entry)
-		c.setEntry(entry)
+		c.tally.booked(c.setEntry(entry), entry)
 	}
 	for _, id := range drop {
-		was, _ := c.world.Entry(id)
-		c.tally.booked(was, topology.Entry{})
-		c.dropEntry(id)
+		c.tally.booked(c.dropEntry(id), topology.Entry{})
 	}
 	return nil
 }

@@ -21,13 +21,13 @@ const (
 // objects come faster than they are dealt with, and a pass reads listings of all
 // that is there, so that many short passes are most of the work: each waits as long
 // as the one before has taken, and for the stragglers a quarter of that. Half of the
-// broker's time stays for others.
+// broker's time stays for others, until so many are waiting that a pass is full.
 type rollout struct {
 	took  time.Duration
 	ended time.Time
-	// full is how many had been removed from the dirty when the next one was found to be
-	// full: it is until another one is removed, and need not be counted for each that comes.
-	full int
+	// full: the next one was found to be. It is so until some are taken, and need not be
+	// counted again for each that comes.
+	full bool
 }
 
 // noteRollout notes a pass that began at a time and has ended now.
@@ -35,7 +35,7 @@ func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now, full: -1}
+	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now}
 }
 
 // due tells when the next pass is to begin, for objects of which the first and the last
@@ -59,10 +59,10 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// recount has the next roll-out counted again, whatever has been removed since.
+// recount has the next roll-out counted again: some have been taken.
 func (c *Cluster) recount(connection topology.ConnectionKey) {
 	if last, known := c.rollouts[connection]; known {
-		last.full = -1
+		last.full = false
 		c.rollouts[connection] = last
 	}
 }
@@ -70,8 +70,8 @@ func (c *Cluster) recount(connection topology.ConnectionKey) {
 // gathered tells from when on a roll-out is as complete as it is worth to wait for. The
 // caller holds c.state.
 func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) {
-	last, known := c.rollouts[connection]
-	if known && last.full == c.dirty.removals {
+	last := c.rollouts[connection]
+	if last.full {
 		return c.clock(), true
 	}
 	n := 0
@@ -84,7 +84,7 @@ func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) 
 			latest = t.since.at
 		}
 		if n++; n == MostEdits {
-			last.full = c.dirty.removals
+			last.full = true
 			c.rollouts[connection] = last
 			return c.clock(), true
 		}
