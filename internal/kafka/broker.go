@@ -71,6 +71,7 @@ type Broker struct {
 	// lastRate, the throttle that was set last.
 	reassigning sync.Mutex
 	lastRate    int64
+	reader      reader
 }
 
 // New prepares a connection without making one. The error is about the options.
@@ -195,6 +196,7 @@ func askOn[R kmsg.Response](ctx context.Context, b *Broker, on requester, operat
 			return none, err
 		}
 		giveUpBefore(request, timeout)
+		defer func() { b.reader.changes(time.Now()) }()
 	}
 	started := time.Now()
 	response, err := await(ctx, timeout, func(ctx context.Context) (kmsg.Response, error) {

@@ -20,10 +20,10 @@ var (
 	_ topology.Applier  = (*Broker)(nil)
 )
 
-// Observe implements topology.Observer: one request for the topics, one for
-// moving replicas, one per configsPerRequest topics for their config, two per
-// broker for Depths, and what Usage needs. A topic created a moment ago may be absent still: brokers learn
-// of it one by one.
+// Observe implements topology.Observer: one request for who is up, one for the topics, one for
+// moving replicas, one per configsPerRequest topics for their config, two per broker for Depths,
+// and what Usage needs. What was changed by others a moment ago may not show yet; what Apply has
+// changed does, as a rule (see reader).
 //
 // With Selection.All, topics that the user may not describe are left out by the
 // broker without a word; asked for by name they are in Unread. Internal topics
@@ -42,6 +42,9 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 	}
 	if selection.All {
 		names = nil
+	}
+	if err := b.chooseReader(ctx); err != nil {
+		return nil, err
 	}
 	found, unread, err := b.readTopics(ctx, names)
 	if err != nil {
@@ -111,7 +114,7 @@ func (b *Broker) readMetadata(ctx context.Context, names []string) (metadata, er
 		t.Topic = kmsg.StringPtr(name)
 		request.Topics = append(request.Topics, t)
 	}
-	response, err := ask[*kmsg.MetadataResponse](ctx, b, opObserve, request)
+	response, err := askReader[*kmsg.MetadataResponse](ctx, b, opObserve, request)
 	if err != nil {
 		return metadata{}, err
 	}
@@ -141,7 +144,7 @@ func (b *Broker) readConfigs(ctx context.Context, names []string, live map[strin
 		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
 		request.Resources = append(request.Resources, r)
 	}
-	response, err := ask[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
+	response, err := askReader[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
 	if err != nil {
 		return err
 	}
@@ -166,6 +169,37 @@ func (b *Broker) readConfigs(ctx context.Context, names []string, live map[strin
 		}
 	}
 	return nil
+}
+
+// readKeys reads some config keys of each topic, of which it gives those that are set on the topic
+// itself. Topics that cannot be read are in the second map.
+func (b *Broker) readKeys(ctx context.Context, topics []string, keysOf func(topic string) []string) (map[string]*topology.Topic, map[string]error, error) {
+	read, unread := map[string]*topology.Topic{}, map[string]error{}
+	for chunk := range slices.Chunk(topics, configsPerRequest) {
+		request := kmsg.NewPtrDescribeConfigsRequest()
+		for _, name := range chunk {
+			request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeTopic, name, keysOf(name)...))
+		}
+		response, err := askReader[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, r := range response.Resources {
+			if r.ErrorCode != 0 {
+				unread[r.ResourceName] = b.configError(topology.TopicID(r.ResourceName), r.ErrorCode, r.ErrorMessage)
+				continue
+			}
+			read[r.ResourceName] = &topology.Topic{Name: r.ResourceName}
+			readConfig(read[r.ResourceName], r.Configs)
+		}
+	}
+	return read, unread, nil
+}
+
+func describeKeys(kind kmsg.ConfigResourceType, name string, keys ...string) kmsg.DescribeConfigsRequestResource {
+	r := kmsg.NewDescribeConfigsRequestResource()
+	r.ResourceType, r.ResourceName, r.ConfigNames = kind, name, keys
+	return r
 }
 
 // configError: one broker had the topic and the next one does not (yet, or any

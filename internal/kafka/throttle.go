@@ -49,41 +49,21 @@ func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now rep
 // isOurs tells whether there is something to take away.
 func (t *throttle) isOurs() bool { return t.mark == ours || t.mark == lent }
 
-// readLists reads who is throttled, by topic and config. Topics that cannot be
+// readLists reads who is throttled, by topic and config. Of several topics, those that cannot be
 // read are left out.
 func (b *Broker) readLists(ctx context.Context, topics []string) (map[string]map[string]string, error) {
-	out := map[string]map[string]string{}
-	for chunk := range slices.Chunk(topics, configsPerRequest) {
-		request := kmsg.NewPtrDescribeConfigsRequest()
-		for _, name := range chunk {
-			request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeTopic, name, leaderReplicas, followerReplicas))
-		}
-		response, err := ask[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range response.Resources {
-			if r.ErrorCode != 0 {
-				if len(topics) == 1 {
-					return nil, b.configError(topology.TopicID(r.ResourceName), r.ErrorCode, r.ErrorMessage)
-				}
-				continue
-			}
-			out[r.ResourceName] = map[string]string{}
-			for _, c := range r.Configs {
-				if c.Source == kmsg.ConfigSourceDynamicTopicConfig && c.Value != nil {
-					out[r.ResourceName][c.Name] = *c.Value
-				}
-			}
-		}
+	read, unread, err := b.readKeys(ctx, topics, func(string) []string { return []string{leaderReplicas, followerReplicas} })
+	if err == nil && len(topics) == 1 {
+		err = unread[topics[0]]
 	}
-	return out, nil
-}
-
-func describeKeys(kind kmsg.ConfigResourceType, name string, keys ...string) kmsg.DescribeConfigsRequestResource {
-	r := kmsg.NewDescribeConfigsRequestResource()
-	r.ResourceType, r.ResourceName, r.ConfigNames = kind, name, keys
-	return r
+	if err != nil {
+		return nil, err
+	}
+	lists := map[string]map[string]string{}
+	for name, topic := range read {
+		lists[name] = topic.Config
+	}
+	return lists, nil
 }
 
 // readRates asks every broker that is up for its own.

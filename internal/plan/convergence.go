@@ -239,9 +239,7 @@ func (b *builder) drifted(id topology.ID, d decision, changes []topology.Change)
 
 // record has the inventory name the owners and what they declare, if it does
 // not already.
-func (b *builder) record(id topology.ID, d decision) {
-	b.recordEntry(id, d, declaredFields(d.want.Resource))
-}
+func (b *builder) record(id topology.ID, d decision) { b.recordReleasing(id, d, nil) }
 
 // recordAnew is record for an object that is not there. One that was made a moment
 // ago may only not show yet: the fields that it was made with are remembered until
@@ -251,10 +249,11 @@ func (b *builder) recordAnew(id topology.ID, d decision) {
 }
 
 // recordReleasing is record for an update: fields that it has yet to unset are
-// remembered until a later plan finds them unset.
+// remembered until a later plan finds them unset, and those that an edit lets go
+// of until a plan after that edit does: what set them may still be on its way.
 func (b *builder) recordReleasing(id topology.ID, d decision, changes []topology.Change) {
 	b.recordBeside(id, d, slices.DeleteFunc(slices.Clone(d.entry.Fields), func(field string) bool {
-		return !slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field })
+		return d.winner.Settled && !slices.ContainsFunc(changes, func(c topology.Change) bool { return c.Path == field })
 	}))
 }
 

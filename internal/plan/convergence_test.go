@@ -168,10 +168,21 @@ func TestTopics(t *testing.T) {
 			want: []string{"update topic t config.a config.c", "record topic t of shop/a fields config.a config.b config.c"},
 		},
 		"ReleasedKeyIsForgottenOnceUnset": {
-			reason:    "the next plan finds it unset, and only then forgets it",
-			claims:    []*topology.Claim{cr("shop/a", wants(keys("b", "2")))},
+			reason:    "a plan after the edit finds it unset, and only then forgets it",
+			claims:    []*topology.Claim{cr("shop/a", wants(keys("b", "2")), settled)},
 			inventory: withOld, live: []topology.Resource{keys("b", "2")},
 			want: []string{"record topic t of shop/a fields config.b"},
+		},
+		"ReleasedKeyNotSeenYet": {
+			reason:    "what set it a moment before it was taken out of the spec may still be on its way",
+			claims:    []*topology.Claim{cr("shop/a", wants(keys("b", "2")))},
+			inventory: withOld, live: []topology.Resource{keys("b", "2")},
+		},
+		"ReleasedKeyNotSeenYetBesideAChange": {
+			reason:    "another change of the same edit makes no difference to that",
+			claims:    []*topology.Claim{cr("shop/a", wants(keys("b", "3")))},
+			inventory: withOld, live: []topology.Resource{keys("b", "2")},
+			want: []string{"update topic t config.b"},
 		},
 		"ForeignKey": {
 			reason:    "a key that was never declared is nobody's business",
