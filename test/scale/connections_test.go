@@ -22,7 +22,7 @@ import (
 func BenchmarkDeadConnections(b *testing.B) {
 	for b.Loop() {
 		all := max(scaled(b, 100), 8)
-		newScene(b).deadConnections(all-max(all/20, 1), max(all/20, 1), scaled(b, 200)).report(b)
+		newScene(b).deadConnections(all-max(all/20, 1), max(all/20, 1), scaled(b, 500)).report(b)
 	}
 }
 
