@@ -28,6 +28,10 @@ const (
 	// 39 ms for one of 100 KiB. A hundred objects or so fit into it. etcd's
 	// own limit is 1.5 MiB an object.
 	shardBytes = 16 << 10
+	// spareBytes more are taken by a shard where a few entries would have to wait else.
+	spareBytes = 4 << 10
+	// fewEntries are what an edit writes: those of one object with a long list.
+	fewEntries = 20
 	// writtenAtATime objects are written at a time: a pass waits for them, and the API
 	// server has others to serve between any two.
 	writtenAtATime = 8
@@ -52,7 +56,8 @@ type inventoryStore struct {
 	mu     sync.Mutex
 	shards []*inventoryShard
 	where  map[topology.ID]int // shard of each entry
-	// counted is how many shards the first one tells of, where it is stored.
+	// counted is how many shards the first one tells of, where it is stored: who writes one
+	// that is not among them writes the first one, too.
 	counted int
 }
 
@@ -153,15 +158,16 @@ func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop [
 func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, departures *topology.Departures) (touched map[*inventoryShard]int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	touched = map[*inventoryShard]int{}
-	touch := func(sh *inventoryShard) {
-		sh.changes++
-		touched[sh] = sh.changes
+	touched, last := map[*inventoryShard]int{}, -1
+	touch := func(n int) {
+		s.shards[n].changes++
+		touched[s.shards[n]] = s.shards[n].changes
+		last = max(last, n)
 	}
 	for _, id := range drop {
 		if n, ok := s.where[id]; ok {
 			s.remove(n, id)
-			touch(s.shards[n])
+			touch(n)
 		}
 	}
 	for _, entry := range put {
@@ -169,23 +175,23 @@ func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, depart
 		if known {
 			s.remove(n, entry.ID)
 		} else {
-			n = s.roomFor(weigh(entry))
+			n = s.roomFor(weigh(entry), len(put) <= fewEntries)
 		}
 		s.shards[n].add(entry)
 		s.where[entry.ID] = n
-		touch(s.shards[n])
+		touch(n)
 	}
 	if departures != nil {
 		if len(s.shards) == 0 {
-			s.roomFor(0)
+			s.start()
 		}
 		if err := putDepartures(s.shards[0].object, *departures); err != nil {
 			return nil, err
 		}
-		touch(s.shards[0])
+		touch(0)
 	}
-	if s.counted != len(s.shards) {
-		touch(s.shards[0])
+	if last >= s.counted {
+		touch(0)
 	}
 	return touched, nil
 }
@@ -195,13 +201,32 @@ func (s *inventoryStore) remove(n int, id topology.ID) {
 	delete(s.where, id)
 }
 
-// roomFor finds a shard that can take an entry, or starts a new one.
-func (s *inventoryStore) roomFor(bytes int) int {
+// roomFor finds a shard that can take an entry, or starts a new one. It is one that nobody
+// writes at the moment if there is one: who writes a few entries, for an edit, shall not wait
+// for those of a roll-out, and rather gets one that is a little too large.
+func (s *inventoryStore) roomFor(bytes int, few bool) int {
+	busy, roomy := -1, -1
 	for n := len(s.shards) - 1; n >= 0; n-- {
-		if s.shards[n].bytes+bytes <= shardBytes {
+		switch size := s.shards[n].bytes + bytes; {
+		case size <= shardBytes && !s.shards[n].inFlight:
 			return n
+		case size <= shardBytes:
+			busy = max(busy, n)
+		case size <= shardBytes+spareBytes && !s.shards[n].inFlight:
+			roomy = max(roomy, n)
 		}
 	}
+	switch {
+	case busy >= 0 && few && roomy >= 0:
+		return roomy
+	case busy >= 0:
+		return busy
+	}
+	return s.start()
+}
+
+// start begins a new shard.
+func (s *inventoryStore) start() int {
 	n, number := len(s.shards), 0
 	if n > 0 { // not n: somebody may have deleted one in between
 		number = int(s.shards[n-1].object.Shard) + 1
@@ -252,11 +277,13 @@ func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard, change int
 	if object == nil || err != nil {
 		return err
 	}
-	if err := s.save(ctx, object); err != nil {
-		return err
-	}
+	err = s.save(ctx, object)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	sh.inFlight = false
+	if err != nil {
+		return err
+	}
 	sh.stored = upTo
 	sh.object.ObjectMeta, sh.object.OwnUID = object.ObjectMeta, object.OwnUID
 	if sh == s.shards[0] {
@@ -277,6 +304,7 @@ func (s *inventoryStore) unstored(sh *inventoryShard, change int) (object *v1alp
 		sh.object.Shards = int32(len(s.shards))
 	}
 	object, err = sh.render()
+	sh.inFlight = err == nil
 	return object, sh.changes, err
 }
 

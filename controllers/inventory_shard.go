@@ -14,6 +14,8 @@ import (
 type inventoryShard struct {
 	// writing is held by who writes it.
 	writing sync.Mutex
+	// inFlight: an earlier state of it is being written, and the next write has to wait.
+	inFlight bool
 
 	object  *v1alpha1.BrokerInventory // without the entries
 	entries map[topology.ID]topology.Entry

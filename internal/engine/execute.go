@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/warrener-dev/warrener/internal/plan"
@@ -26,8 +27,10 @@ type execution struct {
 	fresh map[topology.ID]bool
 	// topicIDs of created topics, as they were read back.
 	topicIDs map[topology.ID]string
-	// done: the broker accepted it, and it has not been read back yet.
-	done []topology.Step
+	// done: the broker accepted it, and it has not been read back yet, or, of what is in
+	// shown, been compared.
+	done  []topology.Step
+	shown map[topology.ID]topology.Resource
 }
 
 // run applies the waves, reads back and closes the books. An error is about the
@@ -267,6 +270,9 @@ func (x *execution) note(outcomes []topology.Outcome, reached bool) {
 		switch {
 		case outcome.Err == nil:
 			x.done = append(x.done, outcome.Step)
+			if outcome.Shown != nil {
+				x.shown[id] = outcome.Shown
+			}
 		case reached:
 			x.fail(outcome.Step, outcome.Err)
 		default:
@@ -301,11 +307,7 @@ func (x *execution) readBack(ctx context.Context) error {
 	if len(x.done) == 0 {
 		return nil
 	}
-	ids := make([]topology.ID, 0, len(x.done))
-	for _, step := range x.done {
-		ids = append(ids, step.ID)
-	}
-	live, err := x.session.Broker.Observe(ctx, topology.Selection{IDs: ids})
+	live, err := x.effects(ctx)
 	if err != nil {
 		for _, step := range x.done {
 			x.failed[step.ID] = err
@@ -329,6 +331,27 @@ func (x *execution) readBack(ctx context.Context) error {
 	x.done = confirmed
 	x.noteTopicIDs(live)
 	return nil
+}
+
+// effects are the objects of what was done, as the broker has them now: those that it has
+// not shown yet are read.
+func (x *execution) effects(ctx context.Context) (*topology.Snapshot, error) {
+	ids := make([]topology.ID, 0, len(x.done))
+	for _, step := range x.done {
+		if x.shown[step.ID] == nil {
+			ids = append(ids, step.ID)
+		}
+	}
+	live := &topology.Snapshot{Objects: map[topology.ID]topology.Resource{}}
+	if len(ids) > 0 {
+		read, err := x.session.Broker.Observe(ctx, topology.Selection{IDs: ids})
+		if err != nil {
+			return nil, err
+		}
+		live = read
+	}
+	maps.Copy(live.Objects, x.shown)
+	return live, nil
 }
 
 // compare tells in which way a step has not had its effect; nil if it has.

@@ -226,7 +226,7 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 			return report, err
 		}
 	}
-	x := &execution{cluster: c, session: s, epoch: epoch, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}, topicIDs: map[topology.ID]string{}}
+	x := &execution{cluster: c, session: s, epoch: epoch, plan: p, report: report, failed: map[topology.ID]error{}, awaits: map[topology.ID]topology.ID{}, topicIDs: map[topology.ID]string{}, shown: map[topology.ID]topology.Resource{}}
 	x.holdBack()
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,9 @@ const (
 func (b *Broker) Apply(ctx context.Context, wave []topology.Step) []topology.Outcome {
 	r := &applying{broker: b, wave: wave, outcomes: make([]topology.Outcome, len(wave))}
 	ctx = rememberSight(ctx)
+	if now := time.Now(); len(wave) <= fewSteps {
+		b.edited.Store(&now)
+	}
 	var plain []int
 	guarded := map[string][]int{} // conditional deletions of queues by virtual host
 	for i, step := range wave {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -63,6 +64,8 @@ type Broker struct {
 	insight insight
 	// recent consumers, for depths.
 	recent recentReaders
+	// edited is when a few steps were last applied.
+	edited atomic.Pointer[time.Time]
 	// uncertain bindings, until they are settled.
 	uncertain uncertainties
 	// migrations that are under way.

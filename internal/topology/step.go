@@ -40,6 +40,9 @@ type Step struct {
 type Outcome struct {
 	Step Step
 	Err  error // of type *Error where the broker or the way to it is the cause
+	// Shown is what the broker showed afterwards, if the adapter had reason to look: it
+	// need not be read back.
+	Shown Resource
 }
 
 // Observer reads a broker.
