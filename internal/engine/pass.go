@@ -81,6 +81,9 @@ func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, e
 	if len(owners) == 0 {
 		return nil, nil
 	}
+	if part == RolledOut {
+		ctx = topology.InBulk(ctx)
+	}
 	var report *Report
 	began := c.clock()
 	err := c.exclusively(ctx, owners, func(held *stake) (err error) {

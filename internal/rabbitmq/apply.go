@@ -28,7 +28,7 @@ const (
 func (b *Broker) Apply(ctx context.Context, wave []topology.Step) []topology.Outcome {
 	r := &applying{broker: b, wave: wave, outcomes: make([]topology.Outcome, len(wave))}
 	ctx = rememberSight(ctx)
-	if now := time.Now(); len(wave) <= fewSteps {
+	if now := time.Now(); len(wave) <= fewSteps && !topology.IsInBulk(ctx) {
 		b.edited.Store(&now)
 	}
 	var plain []int

@@ -56,6 +56,11 @@ func TestManyBindings(t *testing.T) {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
 			observe(t, through, topology.Selection{All: true})
 			steps := slices.Concat(bindingsTo(vh, "events", mostImported+20), bindingsTo(vh, "plain", 10))
+			for _, outcome := range through.Apply(topology.InBulk(t.Context()), []topology.Step{create(&topology.Exchange{VirtualHost: vh, Name: "new", Type: "direct", Durable: true})}) {
+				if outcome.Err != nil {
+					t.Errorf("%s: %v", name, outcome.Err)
+				}
+			}
 			if tc.edits {
 				apply(t, through, create(&topology.Exchange{VirtualHost: vh, Name: "edited", Type: "direct", Durable: true}))
 			}
