@@ -93,7 +93,7 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 	for i := range own {
 		object := &own[i]
 		if i == 0 {
-			s.counted = int(object.Shards)
+			s.counted = min(int(object.Shards), len(own)) // one may have been lost
 			var err error
 			if departures, err = compile.Departures(object); err != nil {
 				return nil, departures, fmt.Errorf("BrokerInventory %s/%s: %w", object.Namespace, object.Name, err)

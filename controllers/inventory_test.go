@@ -138,7 +138,9 @@ func TestShardsFillAndSplit(t *testing.T) {
 }
 
 func TestInventoryFence(t *testing.T) {
-	for name, put := range map[string][]topology.Entry{"KnownShard": entries(500, 501), "NewShard": entries(500, 700), "FirstShard": entries(500, 501)} {
+	for name, put := range map[string][]topology.Entry{
+		"KnownShard": entries(500, 501), "NewShard": entries(500, 700), "NewShardInPlaceOfALostOne": entries(500, 521), "FirstShard": entries(500, 501),
+	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t, interceptor.Funcs{})
 			old, next := newStore(c, "old"), newStore(c, "next")
@@ -148,6 +150,13 @@ func TestInventoryFence(t *testing.T) {
 				write(t, next, entries(0, 1))
 			} else {
 				write(t, old, entries(0, 80))
+				if name == "NewShardInPlaceOfALostOne" {
+					lost := shardsOf(t, c)[2]
+					if err := c.Delete(t.Context(), &lost); err != nil {
+						t.Fatal(err)
+					}
+					load(t, old)
+				}
 				load(t, next)
 			}
 			before := shardsOf(t, c)
