@@ -159,8 +159,15 @@ func TestDeclareQueueUncut(t *testing.T) {
 		if err := channel.Confirm(false); err != nil {
 			t.Fatal(err)
 		}
+		// RabbitMQ goes on with them, and 3.10 may answer 500 to a listing meanwhile.
+		var live *topology.Snapshot
+		harness.Eventually(t, "the broker lists its queues", func() (could bool) {
+			var err error
+			live, err = b.Observe(t.Context(), topology.Selection{All: true})
+			return err == nil
+		})
 		listed := 0
-		for id := range observe(t, b, topology.Selection{All: true}).Objects {
+		for id := range live.Objects {
 			if id.Kind != topology.KindQueue || id.Scope != vh {
 				continue
 			}
