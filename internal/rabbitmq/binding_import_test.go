@@ -56,20 +56,14 @@ func TestManyBindings(t *testing.T) {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
 			observe(t, through, topology.Selection{All: true})
 			steps := slices.Concat(bindingsTo(vh, "events", mostImported+20), bindingsTo(vh, "plain", 10))
-			for _, outcome := range through.Apply(topology.InBulk(t.Context()), []topology.Step{create(&topology.Exchange{VirtualHost: vh, Name: "new", Type: "direct", Durable: true})}) {
-				if outcome.Err != nil {
-					t.Errorf("%s: %v", name, outcome.Err)
-				}
-			}
+			rollOut := topology.InBulk(t.Context())
+			succeeded(t, through.Apply(rollOut, []topology.Step{create(&topology.Exchange{VirtualHost: vh, Name: "new", Type: "direct", Durable: true})}))
 			if tc.edits {
 				apply(t, through, create(&topology.Exchange{VirtualHost: vh, Name: "edited", Type: "direct", Durable: true}))
 			}
 			since := time.Now()
 			imports, calls, shown := 0, 0, 0
-			for _, outcome := range through.Apply(t.Context(), steps) {
-				if outcome.Err != nil {
-					t.Errorf("%s: %v", name, outcome.Err)
-				}
+			for _, outcome := range succeeded(t, through.Apply(t.Context(), steps)) {
 				if outcome.Shown != nil {
 					shown++
 				}
@@ -430,5 +424,31 @@ func TestTypeOfASource(t *testing.T) {
 		if step.do(); s.whole(id) != step.whole {
 			t.Errorf("step %d: %t, want %t", i, !step.whole, step.whole)
 		}
+	}
+}
+
+// More than a hundred are imported at a time only if all of them are bindings.
+func TestNextImport(t *testing.T) {
+	queue, binding := topology.Step{ID: topology.QueueID("shop", "q")}, topology.Step{ID: topology.ID{Kind: topology.KindBinding, Scope: "shop", Name: "b"}}
+	for name, c := range map[string]struct {
+		reason string
+		wave   []topology.Step
+		want   int
+	}{
+		"Bindings":   {reason: "bindings take the broker little time", wave: slices.Repeat([]topology.Step{binding}, 600), want: mostBindings},
+		"Queues":     {reason: "queues do not", wave: slices.Repeat([]topology.Step{queue}, 600), want: mostImported},
+		"Led":        {reason: "nor do those behind a binding", wave: slices.Concat([]topology.Step{binding}, slices.Repeat([]topology.Step{queue}, 300)), want: mostImported},
+		"AllAndLess": {reason: "there are no more", wave: slices.Repeat([]topology.Step{queue}, 3), want: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &applying{broker: &Broker{}, wave: c.wave}
+			indices := make([]int, len(c.wave))
+			for i := range indices {
+				indices[i] = i
+			}
+			if batch, rest := r.next(indices); len(batch) != c.want || len(rest) != len(c.wave)-c.want {
+				t.Errorf("%s: %d at once and %d left, want %d at once of %d", c.reason, len(batch), len(rest), c.want, len(c.wave))
+			}
+		})
 	}
 }

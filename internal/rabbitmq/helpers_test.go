@@ -55,11 +55,18 @@ func removeUnused(id topology.ID) topology.Step {
 // apply runs steps that must succeed, in one wave.
 func apply(t testing.TB, b *Broker, steps ...topology.Step) {
 	t.Helper()
-	for _, outcome := range b.Apply(t.Context(), steps) {
+	succeeded(t, b.Apply(t.Context(), steps))
+}
+
+// succeeded gives back outcomes of which none may be a failure.
+func succeeded(t testing.TB, outcomes []topology.Outcome) []topology.Outcome {
+	t.Helper()
+	for _, outcome := range outcomes {
 		if outcome.Err != nil {
 			t.Fatalf("%s %s: %v", outcome.Step.Verb, outcome.Step.ID, outcome.Err)
 		}
 	}
+	return outcomes
 }
 
 // attempt runs one step that may fail.

@@ -34,13 +34,17 @@ const (
 	fewSteps = 20
 )
 
-// atOnce tells how many of some objects one import is to have.
-func (r *applying) atOnce(indices []int) int {
+// next cuts what one import is to have from what is left.
+func (r *applying) next(left []int) (batch, rest []int) {
+	most := min(mostImported, len(left))
 	edited := r.broker.edited.Load()
-	if edited != nil && time.Since(*edited) < restAfterEditing || r.wave[indices[0]].ID.Kind != topology.KindBinding {
-		return mostImported
+	if quiet := edited == nil || time.Since(*edited) >= restAfterEditing; quiet {
+		many := left[:min(mostBindings, len(left))]
+		if !slices.ContainsFunc(many, func(i int) bool { return r.wave[i].ID.Kind != topology.KindBinding }) {
+			most = len(many)
+		}
 	}
-	return mostBindings
+	return left[:most], left[most:]
 }
 
 // definitions are what an import declares.
@@ -158,9 +162,9 @@ func (b *Broker) batched(ctx context.Context, wave []topology.Step, indices []in
 func (r *applying) importBatches(ctx context.Context, batches map[string][]int) {
 	var sent, alone []int
 	for _, host := range sortedMapKeys(batches) {
-		for rest := batches[host]; len(rest) > 0; {
-			batch := rest[:min(r.atOnce(rest), len(rest))]
-			rest = rest[len(batch):]
+		for left := batches[host]; len(left) > 0; {
+			var batch []int
+			batch, left = r.next(left)
 			wants := make([]topology.Resource, len(batch))
 			for n, i := range batch {
 				wants[n] = r.wave[i].Want
