@@ -160,9 +160,7 @@ func (w *applying) findCreator(ctx context.Context) error {
 		w.creator = w.client
 		return nil
 	}
-	request := kmsg.NewPtrMetadataRequest()
-	request.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
-	response, err := ask[*kmsg.MetadataResponse](ctx, w.Broker, opCreate, request)
+	response, err := w.describeBrokers(ctx, opCreate)
 	if err != nil {
 		return err
 	}

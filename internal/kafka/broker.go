@@ -149,9 +149,7 @@ type Info struct {
 // *topology.Error.
 func (b *Broker) Probe(ctx context.Context) (Info, error) {
 	const operation = "connect"
-	metadata := kmsg.NewPtrMetadataRequest()
-	metadata.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
-	cluster, err := ask[*kmsg.MetadataResponse](ctx, b, operation, metadata)
+	cluster, err := b.describeBrokers(ctx, operation)
 	if err != nil {
 		return Info{}, err
 	}
@@ -169,6 +167,13 @@ func (b *Broker) Probe(ctx context.Context) (Info, error) {
 		}
 	}
 	return info, nil
+}
+
+// describeBrokers asks any broker which ones are up, and has the client know them.
+func (b *Broker) describeBrokers(ctx context.Context, operation string) (*kmsg.MetadataResponse, error) {
+	request := kmsg.NewPtrMetadataRequest()
+	request.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
+	return ask[*kmsg.MetadataResponse](ctx, b, operation, request)
 }
 
 // version turns the guess "v4.3" into "4.3", "between v3.8 and v3.9" likewise.

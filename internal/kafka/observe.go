@@ -64,10 +64,8 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 		}
 	}
 	slices.Sort(managed)
-	for chunk := range slices.Chunk(managed, configsPerRequest) {
-		if err := b.readConfigs(ctx, chunk, live, snapshot); err != nil {
-			return nil, err
-		}
+	if err := b.readConfigs(ctx, managed, live, snapshot); err != nil {
+		return nil, err
 	}
 	for name, use := range b.readUsage(ctx, found, usageOf) {
 		snapshot.Usage[topology.TopicID(name)] = use.Usage
@@ -138,41 +136,27 @@ func (b *Broker) readMetadata(ctx context.Context, names []string) (metadata, er
 // readConfigs fills in the config of live topics. Topics whose config cannot be
 // read leave the snapshot's objects: half of a topic would be taken for all.
 func (b *Broker) readConfigs(ctx context.Context, names []string, live map[string]*topology.Topic, snapshot *topology.Snapshot) error {
-	request := kmsg.NewPtrDescribeConfigsRequest()
-	for _, name := range names {
-		r := kmsg.NewDescribeConfigsRequestResource()
-		r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, name
-		request.Resources = append(request.Resources, r)
-	}
-	response, err := askReader[*kmsg.DescribeConfigsResponse](ctx, b, opReadConfig, request)
+	read, unread, err := b.readKeys(ctx, names, func(string) []string { return nil })
 	if err != nil {
 		return err
 	}
-	answered := make(map[string]bool, len(names))
-	for _, r := range response.Resources {
-		topic := live[r.ResourceName]
-		if topic == nil {
-			continue
-		}
-		answered[topic.Name] = true
-		if r.ErrorCode == 0 {
-			readConfig(topic, r.Configs)
-			continue
-		}
-		snapshot.Unread[topic.ID()] = b.configError(topic.ID(), r.ErrorCode, r.ErrorMessage)
-		delete(snapshot.Objects, topic.ID())
-	}
 	for _, name := range names {
-		if id := topology.TopicID(name); !answered[name] {
-			snapshot.Unread[id] = b.failure(topology.ClassTransient, opReadConfig, id, reasonNotAnswered, nil)
-			delete(snapshot.Objects, id)
+		if topic := read[name]; topic != nil {
+			live[name].Config, live[name].Hidden = topic.Config, topic.Hidden
+			continue
 		}
+		id, why := topology.TopicID(name), unread[name]
+		if why == nil {
+			why = b.failure(topology.ClassTransient, opReadConfig, id, reasonNotAnswered, nil)
+		}
+		snapshot.Unread[id] = why
+		delete(snapshot.Objects, id)
 	}
 	return nil
 }
 
-// readKeys reads some config keys of each topic, of which it gives those that are set on the topic
-// itself. Topics that cannot be read are in the second map.
+// readKeys reads some config keys of each topic, or all for nil, of which it gives those that are
+// set on the topic itself. Topics that cannot be read are in the second map.
 func (b *Broker) readKeys(ctx context.Context, topics []string, keysOf func(topic string) []string) (map[string]*topology.Topic, map[string]error, error) {
 	read, unread := map[string]*topology.Topic{}, map[string]error{}
 	for chunk := range slices.Chunk(topics, configsPerRequest) {

@@ -27,11 +27,10 @@ var errNoBrokers = errors.New("the cluster names no broker")
 // one of the lowest id, so that all connections to a cluster, and the next holder of this one,
 // read the same.
 type reader struct {
-	mu     sync.Mutex
-	id     int32
-	chosen bool
-	// last is the broker that was read before, which another one may be behind.
-	last *int32
+	mu sync.Mutex
+	id int32
+	// chosen: it is to be read. known: it has been, and another one may be behind it.
+	chosen, known bool
 	// failed has when a broker did not answer.
 	failed map[int32]time.Time
 	// changed is when something was last sent that changes the cluster.
@@ -54,17 +53,16 @@ func (r *reader) blame(id int32, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// choose asks who is up and settles whom to read; it returns for how long that one may still be
+// choose settles whom to read of those that are up; it returns for how long that one may still be
 // behind what was read before.
 func (r *reader) choose(live []int32, now time.Time) (behind time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.id, r.chosen = r.pick(live, now), true
-	if r.last != nil && *r.last != r.id {
+	id := r.pick(live, now)
+	if r.known && r.id != id {
 		behind = max(0, r.changed.Add(mostShownWait).Sub(now))
 	}
-	last := r.id
-	r.last = &last
+	r.id, r.chosen, r.known = id, true, true
 	return behind
 }
 
@@ -94,9 +92,7 @@ func (r *reader) changes(now time.Time) {
 // chooseReader settles whom to read, by what any broker says of who is up. Where the choice falls
 // on another one than before, it waits until that one has heard of what was changed last.
 func (b *Broker) chooseReader(ctx context.Context) error {
-	request := kmsg.NewPtrMetadataRequest()
-	request.Topics = []kmsg.MetadataRequestTopic{} // none; nil would be all
-	response, err := ask[*kmsg.MetadataResponse](ctx, b, opObserve, request)
+	response, err := b.describeBrokers(ctx, opObserve)
 	if err != nil {
 		return err
 	}

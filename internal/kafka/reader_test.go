@@ -59,12 +59,22 @@ func (l *lag) readers() int {
 	return len(l.asked)
 }
 
-// retaining is a step that sets one key.
-func retaining(name, value string) topology.Step {
+const retention = "60000"
+
+// retaining is a step that sets one key of a topic.
+func retaining() topology.Step {
 	return topology.Step{
-		Verb: topology.VerbUpdate, ID: topology.TopicID(name),
-		Want:    &topology.Topic{Name: name, Config: map[string]string{"retention.ms": value}},
-		Changes: []topology.Change{{Path: "config.retention.ms", From: topology.Unset, To: value}},
+		Verb: topology.VerbUpdate, ID: topology.TopicID("events"),
+		Want:    &topology.Topic{Name: "events", Config: map[string]string{"retention.ms": retention}},
+		Changes: []topology.Change{{Path: "config.retention.ms", From: topology.Unset, To: retention}},
+	}
+}
+
+// readsRetained checks that the key reads as retaining has set it.
+func readsRetained(t *testing.T, b *Broker) {
+	t.Helper()
+	if got := look(t, b, "events").Config["retention.ms"]; got != retention {
+		t.Fatalf("retention.ms reads %q after it was set to %s", got, retention)
 	}
 }
 
@@ -76,11 +86,9 @@ func TestReadsWhatItHasChanged(t *testing.T) {
 	lag := newLag(cluster)
 	lag.by(time.Hour, 1, 2)
 	lag.by(100*time.Millisecond, 0)
-	applyAll(t, b, []topology.Step{retaining("events", "60000")})
+	applyAll(t, b, []topology.Step{retaining()})
 	for range 6 {
-		if got := look(t, b, "events").Config["retention.ms"]; got != "60000" {
-			t.Fatalf("retention.ms reads %q after it was set to 60000", got)
-		}
+		readsRetained(t, b)
 	}
 	if n := lag.readers(); n != 1 {
 		t.Errorf("%d brokers were read, want one", n)
@@ -93,14 +101,12 @@ func TestReadsTheNextBroker(t *testing.T) {
 	cluster, bootstrap := inMemory(t, kfake.NumBrokers(3), kfake.SeedTopics(1, "events"))
 	b := connect(t, Options{BootstrapServers: bootstrap})
 	lag := newLag(cluster)
-	applyAll(t, b, []topology.Step{retaining("events", "60000")})
+	applyAll(t, b, []topology.Step{retaining()})
 	lag.by(mostShownWait-time.Second, 1, 2)
 	if err := cluster.RemoveNode(0); err != nil {
 		t.Fatal(err)
 	}
-	if got := look(t, b, "events").Config["retention.ms"]; got != "60000" {
-		t.Errorf("retention.ms reads %q after it was set to 60000", got)
-	}
+	readsRetained(t, b)
 	if n := lag.readers(); n != 2 {
 		t.Errorf("%d brokers were read, want the first and then one other", n)
 	}

@@ -98,17 +98,6 @@ func (w *applying) readAltered(ctx context.Context, steps []int) (map[string]*to
 	return read, err
 }
 
-// alteredKeys lists the config keys that a step changes.
-func alteredKeys(step topology.Step) []string {
-	var keys []string
-	for _, change := range step.Changes {
-		if key, isConfig := topology.ConfigKey(change.Path); isConfig {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
 // remains tells whether any of what a step changes is not yet as it shall be.
 func remains(step topology.Step, live *topology.Topic) bool {
 	return slices.ContainsFunc(step.Want.Diff(live), func(left topology.Change) bool {

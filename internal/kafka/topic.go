@@ -114,11 +114,7 @@ func creation(want *topology.Topic) kmsg.CreateTopicsRequestTopic {
 func configChanges(step topology.Step, want *topology.Topic) kmsg.IncrementalAlterConfigsRequestResource {
 	r := kmsg.NewIncrementalAlterConfigsRequestResource()
 	r.ResourceType, r.ResourceName = kmsg.ConfigResourceTypeTopic, want.Name
-	for _, change := range step.Changes {
-		key, isConfig := topology.ConfigKey(change.Path)
-		if !isConfig {
-			continue
-		}
+	for _, key := range alteredKeys(step) {
 		c := kmsg.NewIncrementalAlterConfigsRequestResourceConfig()
 		c.Name, c.Op = key, kmsg.IncrementalAlterConfigOpDelete
 		if value, declared := want.Config[key]; declared {
@@ -127,6 +123,17 @@ func configChanges(step topology.Step, want *topology.Topic) kmsg.IncrementalAlt
 		r.Configs = append(r.Configs, c)
 	}
 	return r
+}
+
+// alteredKeys lists the config keys that a step changes.
+func alteredKeys(step topology.Step) []string {
+	var keys []string
+	for _, change := range step.Changes {
+		if key, isConfig := topology.ConfigKey(change.Path); isConfig {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // growth is the entry of one topic in a CreatePartitions request.
