@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -65,6 +66,60 @@ func TestRefreshReadsWhatIsNew(t *testing.T) {
 			t.Errorf("%s has a claim: %+v", name, claim)
 		}
 	}
+}
+
+// While thousands go, hundreds of those that a listing names go before it is read: what was
+// seen to go is not asked for, one by one.
+func TestRefreshReadsNothingOfTheDeparted(t *testing.T) {
+	gone, again, missed, connection := queueObject("gone"), queueObject("again"), queueObject("missed"), connectionObject()
+	again.UID = "uid-another"
+	var read []string
+	server := newClient(t, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+			read = append(read, key.Name)
+			return c.Get(ctx, key, o, opts...)
+		},
+	}, connection, gone, again, missed)
+	r, _, _ := newRegistry(newClient(t, interceptor.Funcs{}, connection))
+	r.reader = server
+	s := r.session(connectionKey())
+	s.cluster = engine.NewCluster(&owning{owner("gone"), owner("again"), owner("missed")}, time.Now)
+	for name, witnessed := range map[string]bool{"gone": true, "again": true, "missed": false} {
+		claim, err := r.claim(t.Context(), queueObject(name), connection, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.cluster.SetClaim(claim)
+		if _, err := s.cluster.Edits(t.Context(), engine.Session{Broker: &silent{}}); err != nil { // reads the inventory
+			t.Fatal(err)
+		}
+		s.cluster.RemoveClaim(owner(name), witnessed)
+	}
+
+	if err := r.refresh(t.Context(), s.cluster, v1alpha1.BrokerTypeRabbitMQ, engine.Ending{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(read)
+	check(t, "another of that name, and whose end nobody saw, are looked for", []string{"again", "missed"}, read)
+	for name, want := range map[string]bool{"gone": false, "again": true, "missed": true} {
+		check(t, name+" has a claim", want, s.cluster.Claim(owner(name)) != nil)
+	}
+}
+
+// owning is an inventory in which each owner has the queue of its name.
+type owning []topology.OwnerKey
+
+func (o owning) Load(context.Context) (topology.Inventory, topology.Departures, error) {
+	inventory := topology.Inventory{}
+	for _, key := range o {
+		id := topology.QueueID("shop", key.Name)
+		inventory[id] = topology.Entry{ID: id, Owners: []topology.OwnerKey{key}, Connection: connectionKey()}
+	}
+	return inventory, topology.Departures{}, nil
+}
+
+func (o owning) Write(context.Context, []topology.Entry, []topology.ID, *topology.Departures) error {
+	return nil
 }
 
 // A deletion asks about what it deletes, and lists nothing whole.

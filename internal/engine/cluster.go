@@ -157,6 +157,13 @@ func (c *Cluster) Claim(key topology.OwnerKey) *topology.Claim {
 	return c.world.Claim(key)
 }
 
+// Departed tells whether the end of an owner was seen happen, as in plan.World.
+func (c *Cluster) Departed(owner topology.Owner) bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Departed(owner)
+}
+
 // Touch makes owners dirty.
 func (c *Cluster) Touch(keys ...topology.OwnerKey) {
 	c.state.Lock()

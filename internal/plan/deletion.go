@@ -84,7 +84,7 @@ func (w *World) endPolicy(entry topology.Entry) (policy topology.DeletionPolicy,
 			shrunk = true
 			one = topology.DeleteIfUnused
 		} else if last, witnessed := w.departed[key]; witnessed {
-			one = last.Deletion
+			one = last.policy.Deletion
 		} else if one == topology.Delete {
 			// It may have become Retain or DeleteIfUnused unseen.
 			one = topology.DeleteIfUnused

@@ -254,8 +254,8 @@ func (w *World) handOver(former topology.OwnerKey, entry topology.Entry) string 
 	if claim := w.claims[former]; claim != nil {
 		return claim.Policy.HandOverTo
 	}
-	if policy, witnessed := w.departed[former]; witnessed {
-		return policy.HandOverTo
+	if last, witnessed := w.departed[former]; witnessed {
+		return last.policy.HandOverTo
 	}
 	return entry.HandOverTo
 }

@@ -28,10 +28,17 @@ type World struct {
 	// absent owners hold something and claim nothing: kept, since every plan asks,
 	// and there are none on a calm cluster of any size.
 	absent map[topology.OwnerKey]struct{}
-	// departed owners whose end was witnessed, with the policy they had then.
-	departed map[topology.OwnerKey]topology.Policy
+	// departed owners whose end was witnessed.
+	departed map[topology.OwnerKey]departed
 	// changes of what is declared or owned.
 	changes uint64
+}
+
+// departed is what is kept of an owner whose end was witnessed: which one it was, and its
+// last word on what it had.
+type departed struct {
+	uid    string
+	policy topology.Policy
 }
 
 // wanter is a claim's word about one object.
@@ -55,7 +62,7 @@ func NewWorld() *World {
 		holdings:  map[topology.OwnerKey][]topology.ID{},
 		underway:  map[topology.ID]struct{}{},
 		wishes:    map[topology.ID]topology.Resource{},
-		departed:  map[topology.OwnerKey]topology.Policy{},
+		departed:  map[topology.OwnerKey]departed{},
 		absent:    map[topology.OwnerKey]struct{}{},
 	}
 }
@@ -102,7 +109,7 @@ func (w *World) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 	}
 	w.absent[key] = struct{}{}
 	if witnessed {
-		w.departed[key] = claim.Policy
+		w.departed[key] = departed{uid: claim.Owner.UID, policy: claim.Policy}
 	}
 }
 
@@ -254,6 +261,13 @@ func (w *World) Holds(key topology.OwnerKey) bool { return len(w.holdings[key]) 
 // their deletion is pending. Sorted.
 func (w *World) Absent() []topology.OwnerKey {
 	return slices.SortedFunc(maps.Keys(w.absent), topology.OwnerKey.Compare)
+}
+
+// Departed tells whether the end of an owner was seen happen: of this one, and not of
+// another under the same name. It is known for as long as the owner holds something.
+func (w *World) Departed(owner topology.Owner) bool {
+	gone, witnessed := w.departed[owner.OwnerKey]
+	return witnessed && gone.uid == owner.UID
 }
 
 // Focus lists the objects that owners want or hold, together with whatever
