@@ -79,7 +79,7 @@ func TestChanged(t *testing.T) {
 	for name, c := range map[string]struct {
 		reason string
 		edit   func(*v1alpha1.Queue)
-		want   bool
+		want   bool // likewise asksForMore, but for Allow
 	}{
 		"Nothing":    {"a resync is no news", func(*v1alpha1.Queue) {}, false},
 		"Status":     {"our own writes are no news", func(q *v1alpha1.Queue) { q.Status.BrokerName, q.ResourceVersion = "q", "7" }, false},
@@ -99,6 +99,7 @@ func TestChanged(t *testing.T) {
 			c.edit(now)
 			check(t, c.reason, c.want, changed(old, now))
 			check(t, c.reason+", taken back", c.want, changed(now, old))
+			check(t, c.reason+": everything is looked at", c.want && name != "Allow", asksForMore(old, now))
 		})
 	}
 }

@@ -85,21 +85,26 @@ func (r *Registry) watchObjects(c cache.Cache, kind v1alpha1.Object) source.Type
 	})
 }
 
-// watchConnections runs both lanes of a connection that changed.
+// watchConnections runs the lanes of a connection that changed.
 func (r *Registry) watchConnections(c cache.Cache, kind v1alpha1.Connection) source.TypedSource[Request] {
-	note := func(o client.Object, q queue) {
-		key := keyOfConnection(o.(v1alpha1.Connection))
-		q.Add(Request{key, LaneSweep})
-		q.Add(Request{key, LaneEdits})
+	both := []Lane{LaneSweep, LaneEdits}
+	note := func(o client.Object, q queue, lanes []Lane) {
+		for _, lane := range lanes {
+			q.Add(Request{keyOfConnection(o.(v1alpha1.Connection)), lane})
+		}
 	}
 	return source.TypedKind(c, client.Object(kind), handler.TypedFuncs[client.Object, Request]{
-		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[client.Object], q queue) { note(e.Object, q) },
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[client.Object], q queue) { note(e.Object, q, both) },
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[client.Object], q queue) {
-			if changed(e.ObjectOld, e.ObjectNew) || r.moved(e.ObjectOld.(v1alpha1.Connection), e.ObjectNew.(v1alpha1.Connection)) {
-				note(e.ObjectNew, q)
+			switch {
+			case asksForMore(e.ObjectOld, e.ObjectNew), r.moved(e.ObjectOld.(v1alpha1.Connection), e.ObjectNew.(v1alpha1.Connection)):
+				note(e.ObjectNew, q, both)
+			case changed(e.ObjectOld, e.ObjectNew):
+				// A look at everything would keep what may go now waiting.
+				note(e.ObjectNew, q, []Lane{LaneEdits})
 			}
 		},
-		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[client.Object], q queue) { note(e.Object, q) },
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[client.Object], q queue) { note(e.Object, q, both) },
 	})
 }
 
@@ -107,6 +112,11 @@ func (r *Registry) watchConnections(c cache.Cache, kind v1alpha1.Connection) sou
 // another object under the same name, an annotation that asks for something, or
 // an approval.
 func changed(old, now metav1.Object) bool {
+	return asksForMore(old, now) || old.GetAnnotations()[v1alpha1.AnnotationAllowDeletes] != now.GetAnnotations()[v1alpha1.AnnotationAllowDeletes]
+}
+
+// asksForMore tells whether an update is news, other than that deletions may go.
+func asksForMore(old, now metav1.Object) bool {
 	if old.GetGeneration() != now.GetGeneration() || old.GetUID() != now.GetUID() {
 		return true
 	}
@@ -115,8 +125,7 @@ func changed(old, now metav1.Object) bool {
 	}
 	before, after := old.GetAnnotations(), now.GetAnnotations()
 	for _, name := range []string{
-		v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationAcceptCluster,
-		v1alpha1.AnnotationAllowDeletes, v1alpha1.AnnotationHandOverTo,
+		v1alpha1.AnnotationReconcileAt, v1alpha1.AnnotationAcceptCluster, v1alpha1.AnnotationHandOverTo,
 		v1alpha1.AnnotationForgetLeftBehind, v1alpha1.AnnotationAcceptLoss,
 	} {
 		if before[name] != after[name] {

@@ -77,33 +77,38 @@ func (c *Cluster) judge(s Session) bool {
 	return news
 }
 
-// planned makes the plan of a pass. If that ends something, what is stored of those
-// concerned is looked at, past every cache, and what the breaker says; with any news
-// the plan is made anew, and everybody is looked at if it ends something else.
+// planned makes the plan of a pass. Before anything ends, what is stored of those
+// concerned is looked at, past every cache, and what the breaker says: of whoever has gone
+// since, before there is a plan; of what else the plan ends, after it. With any news the
+// plan is made anew, and everybody is looked at if it ends something else.
 func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (*draft, error) {
 	planAnew := func() (*draft, error) {
 		return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
 	}
-	p, err := planAnew()
-	if err != nil {
-		return nil, err
-	}
-	var looked Ending
-	if s.Refresh != nil {
-		looked = c.ending(p.Plan)
-		looked.All = looked.All || c.departs(s)
-	}
-	if !looked.none() {
-		if err := s.Refresh(ctx, looked); err != nil {
+	everybody := s.Refresh != nil && c.departs(s)
+	if everybody {
+		if err := s.Refresh(ctx, Ending{All: true}); err != nil {
 			return nil, err
 		}
 	}
-	if news := c.judge(s); !news && (looked.none() || !c.changedSince(p.changes)) {
+	c.judge(s)
+	p, err := planAnew()
+	if err != nil || s.Refresh == nil || everybody {
+		return p, err
+	}
+	looked := c.ending(p.Plan)
+	if looked.none() {
+		return p, nil
+	}
+	if err := s.Refresh(ctx, looked); err != nil {
+		return nil, err
+	}
+	if news := c.judge(s); !news && !c.changedSince(p.changes) {
 		return p, nil
 	}
 	// From the start: what the owners want may be something else by now.
 	p, err = planAnew()
-	if err != nil || s.Refresh == nil || looked.covers(c.ending(p.Plan)) {
+	if err != nil || looked.covers(c.ending(p.Plan)) {
 		return p, err
 	}
 	if err := s.Refresh(ctx, Ending{All: true}); err != nil {

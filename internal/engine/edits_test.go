@@ -184,6 +184,13 @@ func TestRefreshComesBeforeDeletions(t *testing.T) {
 		s.edits()
 		check(t, "first the list, then the fence, then the deletion", []string{"refresh", "books: + queue shop/q", "delete queue shop/q", "books: - queue shop/q"}, s.journal.take())
 	})
+	t.Run("GoneBeforeThereIsAPlan", func(t *testing.T) {
+		s := start(t)
+		s.session.Refresh = func(context.Context, Ending) error { s.journal.add("refresh"); return nil }
+		s.broker.observing = func(topology.Selection) { s.journal.add("read") }
+		s.edits()
+		check(t, "nothing is read for a plan that would be thrown away: the queue, its usage, and what became of it", []string{"refresh", "read", "read", "books: + queue shop/q", "delete queue shop/q", "read", "books: - queue shop/q"}, s.journal.take())
+	})
 	t.Run("Reappeared", func(t *testing.T) {
 		s := start(t)
 		s.session.Refresh = func(context.Context, Ending) error { s.set(cr("shop/q", wants(q))); return nil }
