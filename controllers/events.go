@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -138,10 +140,47 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 			deleted[step.Owners[0]] = append(deleted[step.Owners[0]], step.ID)
 		}
 	}
-	for owner, ids := range deleted {
-		recordFor(r.events, connection, reference(owner), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete",
-			fmt.Sprintf("deleted for %s: %s", owner, engine.Describe(ids)))
+	for _, told := range tellDeletions(deleted) {
+		recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete", told.note)
 	}
+}
+
+// mostSingly owners of what a pass has deleted get an event each: as many as may go without
+// a person's word. Of thousands, each event names as many owners as fit: that is a fifteenth
+// of the writes to the API server, and more than a thousand at once would be dropped on the
+// way there.
+const mostSingly = 50
+
+// deletionNote tells of deletions for some owners, of which it names the first as the one
+// that it is for.
+type deletionNote struct {
+	first topology.OwnerKey
+	note  string
+}
+
+func tellDeletions(deleted map[topology.OwnerKey][]topology.ID) []deletionNote {
+	owners := slices.SortedFunc(maps.Keys(deleted), topology.OwnerKey.Compare)
+	room := mostNote
+	if len(owners) <= mostSingly {
+		room = 0
+	}
+	var out []deletionNote
+	for len(owners) > 0 {
+		text, n := "", 0
+		for n < len(owners) {
+			more := fmt.Sprintf("%s: %s", owners[n], engine.Describe(deleted[owners[n]]))
+			if n > 0 {
+				more = text + "; " + more
+			}
+			if n > 0 && len("deleted for ")+len(more) > room {
+				break
+			}
+			text, n = more, n+1
+		}
+		out = append(out, deletionNote{first: owners[0], note: "deleted for " + text})
+		owners = owners[n:]
+	}
+	return out
 }
 
 // announceLeftBehind warns of broker objects that stay although their custom

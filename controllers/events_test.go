@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
@@ -97,6 +99,43 @@ func TestAnnounceReport(t *testing.T) {
 	}, got)
 	r.announceReport(nil, &engine.Report{Outcomes: report.Outcomes})
 	check(t, "without its connection there is nobody to tell of a deletion", []string(nil), e.take())
+}
+
+func TestTellDeletions(t *testing.T) {
+	deleted := func(n int) map[topology.OwnerKey][]topology.ID {
+		out := map[topology.OwnerKey][]topology.ID{}
+		for i := range n {
+			name := fmt.Sprintf("orders-%04d", i)
+			out[owner(name)] = []topology.ID{topology.QueueID("shop", name)}
+		}
+		return out
+	}
+	few := tellDeletions(deleted(mostSingly))
+	check(t, "one event an owner", mostSingly, len(few))
+	check(t, "in order", deletionNote{owner("orders-0001"), "deleted for Queue shop/orders-0001: queue shop/orders-0001"}, few[1], cmp.AllowUnexported(deletionNote{}))
+	many := tellDeletions(deleted(2000))
+	if len(many) > 2000/15 {
+		t.Errorf("%d events for 2000 owners", len(many))
+	}
+	named := 0
+	for _, told := range many {
+		if len(told.note) > mostNote {
+			t.Errorf("the note for %s is cut off", told.first)
+		}
+		for part := range strings.SplitSeq(strings.TrimPrefix(told.note, "deleted for "), "; ") {
+			name := fmt.Sprintf("orders-%04d", named)
+			check(t, "each is named, and once", fmt.Sprintf("Queue shop/%s: queue shop/%s", name, name), part)
+			named++
+		}
+	}
+	check(t, "all are named", 2000, named)
+	check(t, "of nothing nothing is said", []deletionNote(nil), tellDeletions(nil))
+	long := topology.OwnerKey{Kind: "Queue", Namespace: "shop", Name: strings.Repeat("x", mostNote)}
+	all := deleted(mostSingly)
+	all[long] = []topology.ID{topology.QueueID("shop", "x")}
+	if told := tellDeletions(all); !slices.ContainsFunc(told, func(n deletionNote) bool { return n.first == long }) {
+		t.Error("what is too long for a note has one of its own, which is cut off")
+	}
 }
 
 func TestAnnounceLeftBehind(t *testing.T) {

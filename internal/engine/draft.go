@@ -57,7 +57,7 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 		if len(p.NeedUsage) == 0 || round == mostUsageRounds {
 			return p, nil
 		}
-		used, err := o.observe(ctx, topology.Selection{IDs: p.NeedUsage, Usage: p.NeedUsage})
+		used, err := o.observe(ctx, topology.Selection{Usage: p.NeedUsage})
 		if err != nil {
 			return nil, err
 		}

@@ -187,9 +187,9 @@ func TestRefreshComesBeforeDeletions(t *testing.T) {
 	t.Run("GoneBeforeThereIsAPlan", func(t *testing.T) {
 		s := start(t)
 		s.session.Refresh = func(context.Context, Ending) error { s.journal.add("refresh"); return nil }
-		s.broker.observing = func(topology.Selection) { s.journal.add("read") }
+		s.broker.observing = func(sel topology.Selection) { s.journal.add("read %d, usage of %d", len(sel.IDs), len(sel.Usage)) }
 		s.edits()
-		check(t, "nothing is read for a plan that would be thrown away: the queue, its usage, and what became of it", []string{"refresh", "read", "read", "books: + queue shop/q", "delete queue shop/q", "read", "books: - queue shop/q"}, s.journal.take())
+		check(t, "nothing is read for a plan that would be thrown away: the queue, its usage, and what became of it", []string{"refresh", "read 1, usage of 0", "read 0, usage of 1", "books: + queue shop/q", "delete queue shop/q", "read 1, usage of 0", "books: - queue shop/q"}, s.journal.take())
 	})
 	t.Run("Reappeared", func(t *testing.T) {
 		s := start(t)

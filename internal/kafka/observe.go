@@ -21,7 +21,7 @@ var (
 )
 
 // Observe implements topology.Observer: one request for who is up, one for the topics, one for
-// moving replicas, one per configsPerRequest topics for their config, two per broker for Depths,
+// moving replicas, one per configsPerRequest topics of All and IDs for their config, two per broker for Depths,
 // and what Usage needs. What was changed by others a moment ago may not show yet; what Apply has
 // changed does, as a rule (see reader).
 //
@@ -35,7 +35,7 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 		Usage:     map[topology.ID]topology.Usage{},
 		Selection: selection,
 	}
-	usageOf := topicNames(selection.Usage)
+	whole, usageOf := topicNames(selection.IDs), topicNames(selection.Usage)
 	names := topicNames(selection.IDs, selection.Usage)
 	if !selection.All && len(names) == 0 {
 		return snapshot, nil
@@ -57,6 +57,9 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 	live := make(map[string]*topology.Topic, len(found))
 	var managed []string
 	for name, t := range found {
+		if _, asked := slices.BinarySearch(whole, name); !asked && !selection.All {
+			continue
+		}
 		live[name] = liveTopic(t, target)
 		snapshot.Objects[live[name].ID()] = live[name]
 		if !internal(t) {

@@ -78,6 +78,9 @@ func testUsage(t *testing.T, shared *harness.Kafka) {
 	var got map[string]topology.Usage
 	read := func() bool {
 		snapshot := observe(t, b, topology.Selection{Usage: append(ids, topology.TopicID(prefix+"nowhere"))})
+		if n := len(snapshot.Objects); n > 0 {
+			t.Fatalf("%d topics were read whole, and their usage alone was asked for", n)
+		}
 		got = map[string]topology.Usage{}
 		for id, use := range snapshot.Usage {
 			got[id.Name[len(prefix):]] = use

@@ -32,7 +32,7 @@ type Selection struct {
 	Policies bool
 	// IDs asks for these objects only.
 	IDs []ID
-	// Usage asks, of these objects, also whether they are in use.
+	// Usage asks whether these objects are in use, and beyond that nothing of them.
 	Usage []ID
 	// Depths asks how much these queues and topics hold. Unlike usage, no
 	// deletion is decided by it, and that it cannot be read is no error.
