@@ -43,7 +43,9 @@ func (s *scene) deadConnections(live, dead, edits int) *row {
 	seen := watchReady(s.tb, s.client, s.namespace, len(objects))
 	createAll(s.tb, s.client, objects)
 	seen.wait(s.tb, patience)
+	seen.stop()
 	e := s.newEditor(bindings)
+	defer e.stop()
 	e.edit(len(bindings)) // each session has been used once
 	limit := latencyRow("", "", e.edit(edits))
 

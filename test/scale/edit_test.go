@@ -50,6 +50,7 @@ func (s *scene) editsAmongTen(n int) *row {
 func (s *scene) editsQuiet(n int) *row {
 	s.tb.Helper()
 	e := s.newEditor(s.someBindings())
+	defer e.stop()
 	end := s.profiles.during(s.tb, "edit-quiet")
 	defer end()
 	start := time.Now()
@@ -68,6 +69,7 @@ func (s *scene) editsQuiet(n int) *row {
 func (s *scene) editsDuringSweeps(n int) *row {
 	s.tb.Helper()
 	e := s.newEditor(s.someBindings())
+	defer e.stop()
 	end := s.profiles.during(s.tb, "edit-sweep")
 	defer end()
 	stop, sweeps := make(chan struct{}), 0
@@ -97,6 +99,7 @@ func (s *scene) editsDuringSweeps(n int) *row {
 func (s *scene) editsDuringCreation(others int) *row {
 	s.tb.Helper()
 	e := s.newEditor(s.someBindings())
+	defer e.stop()
 	end := s.profiles.during(s.tb, "edit-create")
 	defer end()
 	var objects []v1alpha1.Object
@@ -109,6 +112,7 @@ func (s *scene) editsDuringCreation(others int) *row {
 	}
 	seen := &readiness{prefix: "other-", want: len(objects)}
 	seen.watch(s.tb, s.client, s.namespace)
+	defer seen.stop()
 	created := make(chan struct{})
 	go func() {
 		defer close(created)
@@ -130,6 +134,13 @@ type editor struct {
 	bindings []*v1alpha1.ExchangeBinding
 	events   []<-chan *v1alpha1.ExchangeBinding // of each
 	edits    int
+	stops    []func()
+}
+
+func (e *editor) stop() {
+	for _, stop := range e.stops {
+		stop()
+	}
 }
 
 // someBindings are up to ten of those that a scene was filled with.
@@ -151,9 +162,9 @@ func (s *scene) newEditor(bindings []*v1alpha1.ExchangeBinding) *editor {
 	e := &editor{s: s, bindings: bindings}
 	for _, binding := range bindings {
 		events := make(chan *v1alpha1.ExchangeBinding, 100)
-		follow(s.tb, s.client, &v1alpha1.ExchangeBindingList{}, s.namespace, binding.Name, func(_ watch.EventType, o client.Object) {
+		e.stops = append(e.stops, follow(s.tb, s.client, &v1alpha1.ExchangeBindingList{}, s.namespace, binding.Name, func(_ watch.EventType, o client.Object) {
 			events <- o.(*v1alpha1.ExchangeBinding)
-		})
+		}))
 		e.events = append(e.events, events)
 	}
 	return e

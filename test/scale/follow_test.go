@@ -1,6 +1,7 @@
 package scale
 
 import (
+	"context"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -12,15 +13,18 @@ import (
 )
 
 // follow tells of all objects of a list, or of the one with a name, and then of
-// every write until the end of the test. A watch that the API server ends, as it
-// does when a busy machine is slow to read it, goes on where it was.
-func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace, name string, tell func(watch.EventType, client.Object)) {
+// every write until it is stopped: a watch that nobody needs any more would have its
+// part of the machine while something else is measured. A watch that the API server
+// ends, as it does when a busy machine is slow to read it, goes on where it was.
+func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace, name string, tell func(watch.EventType, client.Object)) (stop func()) {
 	tb.Helper()
+	ctx, stop := context.WithCancel(tb.Context())
+	tb.Cleanup(stop)
 	options := client.ListOptions{Namespace: namespace}
 	if name != "" {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name)
 	}
-	if err := c.List(tb.Context(), list, &options); err != nil {
+	if err := c.List(ctx, list, &options); err != nil {
 		tb.Fatal(err)
 	}
 	err := meta.EachListItem(list, func(o runtime.Object) error {
@@ -34,7 +38,7 @@ func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace
 	begin := func() (watch.Interface, error) {
 		from := options
 		from.Raw = &metav1.ListOptions{ResourceVersion: version}
-		return c.Watch(tb.Context(), list, &from)
+		return c.Watch(ctx, list, &from)
 	}
 	watcher, err := begin()
 	if err != nil {
@@ -45,7 +49,7 @@ func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace
 			for event := range watcher.ResultChan() {
 				o, ok := event.Object.(client.Object)
 				if !ok {
-					if tb.Context().Err() == nil {
+					if ctx.Err() == nil {
 						tb.Errorf("watch %T: %v", list, event.Object)
 					}
 					return
@@ -53,15 +57,16 @@ func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace
 				version = o.GetResourceVersion()
 				tell(event.Type, o)
 			}
-			if tb.Context().Err() != nil {
+			if ctx.Err() != nil {
 				return
 			}
 			if watcher, err = begin(); err != nil {
-				if tb.Context().Err() == nil {
+				if ctx.Err() == nil {
 					tb.Errorf("watch %T again: %v", list, err)
 				}
 				return
 			}
 		}
 	}()
+	return stop
 }

@@ -27,6 +27,7 @@ type readiness struct {
 	ready  map[string]bool
 	writes map[string]int // after the creation
 	done   chan struct{}
+	stops  []func()
 }
 
 // watchReady watches all objects of a namespace.
@@ -41,9 +42,16 @@ func (r *readiness) watch(tb testing.TB, c client.WithWatch, namespace string) {
 	tb.Helper()
 	r.ready, r.writes, r.done = map[string]bool{}, map[string]int{}, make(chan struct{})
 	for _, list := range v1alpha1.NewObjectLists() {
-		follow(tb, c, list.(client.ObjectList), namespace, "", func(kind watch.EventType, o client.Object) {
+		r.stops = append(r.stops, follow(tb, c, list.(client.ObjectList), namespace, "", func(kind watch.EventType, o client.Object) {
 			r.note(kind, o.(v1alpha1.Object))
-		})
+		}))
+	}
+}
+
+// stop ends the watching.
+func (r *readiness) stop() {
+	for _, stop := range r.stops {
+		stop()
 	}
 }
 

@@ -113,6 +113,7 @@ func (s *scene) fill(size size) {
 	s.connect(seldom)
 	objects := workload(s.namespace, size)
 	seen := watchReady(s.tb, s.client, s.namespace, len(objects))
+	defer seen.stop()
 	createAll(s.tb, s.client, objects)
 	seen.wait(s.tb, patience)
 	s.settle(time.Second)

@@ -91,6 +91,7 @@ var topicWork = map[string]string{
 // created is the time from the first create to all Ready.
 func (t *topicRun) created() time.Duration {
 	seen := watchReady(t.s.tb, t.s.client, t.namespace, len(t.objects))
+	defer seen.stop()
 	start := time.Now()
 	createAll(t.s.tb, t.s.client, t.objects)
 	seen.wait(t.s.tb, patience)
@@ -109,6 +110,7 @@ func (t *topicRun) changed() time.Duration {
 	tb.Helper()
 	seen := &readiness{generation: 2, want: len(t.objects)}
 	seen.watch(tb, t.s.client, t.namespace)
+	defer seen.stop()
 	start := time.Now()
 	t.patchAll()
 	seen.wait(tb, patience)
