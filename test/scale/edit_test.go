@@ -29,6 +29,7 @@ func BenchmarkEdit(b *testing.B) {
 		s.fill(size)
 		for _, r := range []*row{
 			s.editsQuiet(scaled(b, 200)), s.editsDuringSweeps(scaled(b, 200)), s.editsDuringCreation(scaled(b, 5000)),
+			s.writesDuringCreation(scaled(b, 5000)),
 		} {
 			r.Objects = size.objects()
 			r.limitedBy(limit.Figure, "the same among ten objects, with nothing else going on")
@@ -128,6 +129,38 @@ func (s *scene) editsDuringCreation(others int) *row {
 	return r
 }
 
+// writesDuringCreation is what no controller can do without of edits during a creation:
+// the change, its event, and one status. Nobody else is there but those who create others
+// and give each a status.
+func (s *scene) writesDuringCreation(others int) *row {
+	s.tb.Helper()
+	s.controller.Stop()
+	e := s.newEditor(s.someBindings())
+	defer e.stop()
+	created := make(chan struct{})
+	go func() {
+		defer close(created)
+		measureLimit(s, sizeOf(others))
+	}()
+	var all []time.Duration
+	for over := false; !over; {
+		start := time.Now()
+		i := e.change()
+		e.await(i, func(b *v1alpha1.ExchangeBinding) bool { return b.Generation >= e.bindings[i].Generation })
+		if err := patchStatus(s.tb.Context(), s.client, e.bindings[i]); err != nil {
+			s.tb.Fatal(err)
+		}
+		e.ready(i)
+		all = append(all, time.Since(start))
+		select {
+		case <-created:
+			over = true
+		default:
+		}
+	}
+	return latencyRow("edit-writes", fmt.Sprintf("the change, its event and one status alone, without a controller, while %d others are created and given a status", others), all)
+}
+
 // editor changes the routing key of some bindings, one after the other.
 type editor struct {
 	s        *scene
@@ -176,16 +209,11 @@ func (e *editor) edit(n int) []time.Duration {
 	e.s.tb.Helper()
 	var out []time.Duration
 	for range n {
-		i := e.edits % len(e.bindings)
-		e.edits++
 		start := time.Now()
-		binding := e.bindings[i]
-		patch := fmt.Sprintf(`{"spec":{"routingKeys":["edited.%d.%d"]}}`, start.UnixNano(), e.edits)
-		if err := e.s.client.Patch(e.s.tb.Context(), binding, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
-			e.s.tb.Fatal(err)
-		}
-		e.ready(i, binding.Generation)
+		i := e.change()
+		e.ready(i)
 		out = append(out, time.Since(start))
+		binding := e.bindings[i]
 		path := fmt.Sprintf("/api/bindings/%s/e/%s/q/%s", url.PathEscape(cmp.Or(binding.Spec.VirtualHost, e.s.host)), binding.Spec.Source, binding.Spec.Destination)
 		if !slices.ContainsFunc(harness.Calls(e.s.requests.Writes(start)...), func(r harness.Request) bool { return r.Method == "POST" && r.Path == path }) {
 			e.s.tb.Errorf("%s is Ready, and nothing was sent to %s", binding.Name, path)
@@ -194,17 +222,36 @@ func (e *editor) edit(n int) []time.Duration {
 	return out
 }
 
-func (e *editor) ready(i int, generation int64) {
+// change makes the next edit, and returns of which binding it is.
+func (e *editor) change() (i int) {
+	e.s.tb.Helper()
+	i = e.edits % len(e.bindings)
+	e.edits++
+	patch := fmt.Sprintf(`{"spec":{"routingKeys":["edited.%d.%d"]}}`, time.Now().UnixNano(), e.edits)
+	if err := e.s.client.Patch(e.s.tb.Context(), e.bindings[i], client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
+		e.s.tb.Fatal(err)
+	}
+	return i
+}
+
+func (e *editor) ready(i int) {
+	e.s.tb.Helper()
+	generation := e.bindings[i].Generation
+	e.await(i, func(b *v1alpha1.ExchangeBinding) bool { return b.Status.ObservedGeneration >= generation && isReady(b) })
+}
+
+// await waits for an event on a binding that says so.
+func (e *editor) await(i int, says func(*v1alpha1.ExchangeBinding) bool) {
 	e.s.tb.Helper()
 	deadline := time.After(patience)
 	for {
 		select {
 		case b := <-e.events[i]:
-			if b.Status.ObservedGeneration >= generation && isReady(b) {
+			if says(b) {
 				return
 			}
 		case <-deadline:
-			e.s.tb.Fatalf("%s is not Ready after %s", e.bindings[i].Name, patience)
+			e.s.tb.Fatalf("%s: no such event after %s", e.bindings[i].Name, patience)
 		}
 	}
 }
