@@ -117,7 +117,7 @@ func TestRollOutBesideEdits(t *testing.T) {
 
 // The longer a pass takes, the more the next one gathers: what comes in trickles would
 // be rolled out in many passes that cost almost as much as a full one.
-func TestRollOutsGatherAsLongAsTheyTake(t *testing.T) {
+func TestRollOutsGatherTwiceAsLongAsTheyTake(t *testing.T) {
 	s := newStage(t)
 	made := 0
 	create := func() {
@@ -143,8 +143,8 @@ func TestRollOutsGatherAsLongAsTheyTake(t *testing.T) {
 	for _, c := range []struct{ takes, pause, wait time.Duration }{
 		{0, rolloutPause, rolloutWait},
 		{100 * time.Millisecond, rolloutPause, rolloutWait},
-		{3 * time.Second, 750 * time.Millisecond, 3 * time.Second},
-		{time.Minute, mostRestraint / 4, mostRestraint},
+		{3 * time.Second, 750 * time.Millisecond, 6 * time.Second},
+		{time.Minute, mostRestraint / 8, mostRestraint},
 	} {
 		s.wait(time.Hour)
 		create()

@@ -14,14 +14,14 @@ const (
 	// take long.
 	rolloutWait = 2 * time.Second
 	// mostRestraint bounds by how much the length of one pass delays the next one.
-	mostRestraint = 5 * time.Second
+	mostRestraint = 20 * time.Second
 )
 
 // rollout is the last pass of a connection that rolled something out. Thousands of
 // objects come faster than they are dealt with, and a pass reads listings of all
-// that is there, so that many short passes are most of the work: each waits as long
-// as the one before has taken, and for the stragglers a quarter of that. Half of the
-// broker's time stays for others, until so many are waiting that a pass is full.
+// that is there, so that many short passes are most of the work: each waits twice as long
+// as the one before has taken, and for the stragglers an eighth of that. Two thirds of the
+// broker's time stay for others, until so many are waiting that a pass is full.
 type rollout struct {
 	took  time.Duration
 	ended time.Time
@@ -35,15 +35,16 @@ func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	c.rollouts[connection] = rollout{took: min(now.Sub(began), mostRestraint), ended: now}
+	c.rollouts[connection] = rollout{took: now.Sub(began), ended: now}
 }
 
 // due tells when the next pass is to begin, for objects of which the first and the last
 // became dirty at these times.
 func (r rollout) due(first, last time.Time) time.Time {
 	pause, enough := rolloutPause, first.Add(rolloutWait)
-	if rest := r.ended.Add(r.took); first.Before(rest) {
-		pause = max(pause, r.took/4)
+	restraint := min(2*r.took, mostRestraint)
+	if rest := r.ended.Add(restraint); first.Before(rest) {
+		pause = max(pause, restraint/8)
 		enough = later(enough, rest)
 	}
 	if all := last.Add(pause); all.Before(enough) {

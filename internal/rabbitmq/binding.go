@@ -55,7 +55,12 @@ func (w wireBinding) binding() *topology.Binding {
 	}
 }
 
-func (w wireBinding) id() topology.ID { return w.binding().ID() }
+func (w wireBinding) id() (topology.ID, bool) {
+	if w.Source == "" {
+		return topology.ID{}, false // no object of its own
+	}
+	return w.binding().ID(), len(w.Arguments.raw) == 0
+}
 
 // resource leaves out the bindings of the default exchange, which every queue
 // has and nobody can change.

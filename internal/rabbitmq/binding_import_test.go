@@ -205,7 +205,7 @@ func (f *importer) add(vh string, bindings ...wireBinding) {
 	defer f.mu.Unlock()
 	for _, b := range bindings {
 		b.VirtualHost = vh
-		if !slices.ContainsFunc(f.bindings, func(o wireBinding) bool { return o.id() == b.id() }) {
+		if !slices.ContainsFunc(f.bindings, func(o wireBinding) bool { return o.binding().ID() == b.binding().ID() }) {
 			f.bindings = append(f.bindings, b)
 		}
 	}

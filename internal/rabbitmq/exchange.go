@@ -33,7 +33,9 @@ type wireExchange struct {
 	Arguments   arguments `json:"arguments"`
 }
 
-func (w wireExchange) id() topology.ID { return topology.ExchangeID(w.VirtualHost, w.Name) }
+func (w wireExchange) id() (topology.ID, bool) {
+	return topology.ExchangeID(w.VirtualHost, w.Name), true
+}
 
 func (w wireExchange) resource() (topology.Resource, error) {
 	table, err := w.Arguments.canonical()

@@ -46,8 +46,9 @@ func init() {
 
 // wire is an object as the broker writes it.
 type wire interface {
-	// id is right even where resource fails.
-	id() topology.ID
+	// id is right even where resource fails. It is final unless arguments, which are worth
+	// reading for what is kept alone, can have a part in it.
+	id() (id topology.ID, final bool)
 	// resource is the object in canonical form; nil for what is no object of
 	// its own (the default exchange's bindings).
 	resource() (topology.Resource, error)
@@ -80,11 +81,15 @@ type kept[W wire] struct {
 func (k *kept[W]) readFrom(body *bufio.Reader) error {
 	k.resources, k.unread = nil, map[topology.ID]error{}
 	return readRows(body, func(w W) {
+		id, final := w.id()
+		if final && !k.keep(id) {
+			return
+		}
 		resource, err := w.resource()
 		switch {
-		case err != nil && k.keep(w.id()):
-			k.unread[w.id()] = &topology.Error{Class: topology.ClassUnsupported, Operation: k.operation, Object: w.id(), Reason: oneLine(err.Error()), Err: err}
-		case err == nil && resource != nil && k.keep(resource.ID()):
+		case err != nil && (final || k.keep(id)):
+			k.unread[id] = &topology.Error{Class: topology.ClassUnsupported, Operation: k.operation, Object: id, Reason: oneLine(err.Error()), Err: err}
+		case err == nil && resource != nil && (final || k.keep(resource.ID())):
 			k.resources = append(k.resources, resource)
 		}
 	})
@@ -141,30 +146,34 @@ func beginsList(body *bufio.Reader) (bool, error) {
 	}
 }
 
-// arguments is an AMQP table of a live object. A value that cannot be held
-// spoils its object, not the listing.
-type arguments struct {
-	table topology.Arguments
-	err   error
-}
+// arguments is an AMQP table of a live object, as the broker writes it: it is understood when
+// somebody asks for it. A value that cannot be held spoils its object, not the listing.
+type arguments struct{ raw []byte }
 
 func (a *arguments) UnmarshalJSON(raw []byte) error {
-	a.err = a.table.UnmarshalJSON(raw)
+	a.raw = nil
+	if table := string(raw); table != "{}" && table != "[]" { // brokers write both
+		a.raw = []byte(table)
+	}
 	return nil
 }
 
 // canonical is the table without some keys; nil if nothing is left.
 func (a *arguments) canonical(without ...string) (topology.Arguments, error) {
-	if a.err != nil {
-		return nil, fmt.Errorf("arguments: %w", a.err)
-	}
-	for _, key := range without {
-		delete(a.table, key)
-	}
-	if len(a.table) == 0 {
+	if len(a.raw) == 0 {
 		return nil, nil
 	}
-	return a.table, nil
+	var table topology.Arguments
+	if err := table.UnmarshalJSON(a.raw); err != nil {
+		return nil, fmt.Errorf("arguments: %w", err)
+	}
+	for _, key := range without {
+		delete(table, key)
+	}
+	if len(table) == 0 {
+		return nil, nil
+	}
+	return table, nil
 }
 
 // flag is a boolean that brokers also write as null or "undefined".

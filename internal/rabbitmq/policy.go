@@ -34,7 +34,9 @@ type wireBrokerPolicy struct {
 	Definition  arguments `json:"definition"`
 }
 
-func (w wireBrokerPolicy) id() topology.ID { return topology.PolicyID(w.VirtualHost, w.Name) }
+func (w wireBrokerPolicy) id() (topology.ID, bool) {
+	return topology.PolicyID(w.VirtualHost, w.Name), true
+}
 
 func (w wireBrokerPolicy) resource() (topology.Resource, error) {
 	definition, err := w.Definition.canonical()

@@ -36,7 +36,7 @@ type wireQueue struct {
 	Arguments   arguments `json:"arguments"`
 }
 
-func (w wireQueue) id() topology.ID { return topology.QueueID(w.VirtualHost, w.Name) }
+func (w wireQueue) id() (topology.ID, bool) { return topology.QueueID(w.VirtualHost, w.Name), true }
 
 // resource drops x-queue-type: from 4.0 brokers inject it, and Type says it.
 func (w wireQueue) resource() (topology.Resource, error) {

@@ -41,7 +41,7 @@ type wireVirtualHost struct {
 	} `json:"metadata"`
 }
 
-func (w wireVirtualHost) id() topology.ID { return topology.VirtualHostID(w.Name) }
+func (w wireVirtualHost) id() (topology.ID, bool) { return topology.VirtualHostID(w.Name), true }
 
 // resource has empty values where the broker has: "" is what a declared empty
 // description must equal, and a released field counts it as unset.
@@ -72,13 +72,12 @@ type limits map[string]int64
 
 // UnmarshalJSON takes the [] that 3.10 writes for an empty table.
 func (l *limits) UnmarshalJSON(raw []byte) error {
-	var table arguments
-	_ = table.UnmarshalJSON(raw) // keeps the error
-	if table.err != nil {
-		return table.err
+	var table topology.Arguments
+	if err := table.UnmarshalJSON(raw); err != nil {
+		return err
 	}
 	*l = limits{}
-	for name, value := range table.table {
+	for name, value := range table {
 		if number, ok := value.(int64); ok {
 			(*l)[name] = number
 		}
