@@ -19,10 +19,10 @@ const (
 // style holds the colours, for light and for dark pages.
 const style = `<style>
 .page{fill:#ffffff}.text{fill:#1f2933}.faint{fill:#5f6b7a}.grid{stroke:#e4e7eb}.aim{fill:#b45309;stroke:#b45309}
-.c0{fill:#2563eb;stroke:#2563eb}.c1{fill:#0d9488;stroke:#0d9488}.c2{fill:#c026d3;stroke:#c026d3}.c3{fill:#6b7280;stroke:#6b7280}.missed{fill:#dc2626;stroke:#dc2626}
+.c0{fill:#2563eb;stroke:#2563eb}.c1{fill:#0d9488;stroke:#0d9488}.c2{fill:#c026d3;stroke:#c026d3}.c3{fill:#6b7280;stroke:#6b7280}.c4{fill:#65a30d;stroke:#65a30d}.missed{fill:#dc2626;stroke:#dc2626}
 @media (prefers-color-scheme:dark){
 .page{fill:#0d1117}.text{fill:#e6edf3}.faint{fill:#9aa7b4}.grid{stroke:#2a313a}.aim{fill:#f0a742;stroke:#f0a742}
-.c0{fill:#6ea8fe;stroke:#6ea8fe}.c1{fill:#2dd4bf;stroke:#2dd4bf}.c2{fill:#e879f9;stroke:#e879f9}.c3{fill:#9ca3af;stroke:#9ca3af}.missed{fill:#f87171;stroke:#f87171}}
+.c0{fill:#6ea8fe;stroke:#6ea8fe}.c1{fill:#2dd4bf;stroke:#2dd4bf}.c2{fill:#e879f9;stroke:#e879f9}.c3{fill:#9ca3af;stroke:#9ca3af}.c4{fill:#a3e635;stroke:#a3e635}.missed{fill:#f87171;stroke:#f87171}}
 </style>
 `
 
@@ -140,7 +140,7 @@ func plot(title string, xAxis, yAxis axis, all []curve) string {
 	p.text(16, top-4, "start", "faint", yAxis.name)
 	at := left
 	for i, c := range all {
-		class := fmt.Sprintf("c%d", i%4)
+		class := fmt.Sprintf("c%d", i%5)
 		if c.class != "" {
 			class = c.class
 		}
