@@ -13,6 +13,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -145,12 +146,6 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 	}
 }
 
-// mostSingly owners of what a pass has deleted get an event each: as many as may go without
-// a person's word. Of thousands, each event names as many owners as fit: that is a fifteenth
-// of the writes to the API server, and more than a thousand at once would be dropped on the
-// way there.
-const mostSingly = 50
-
 // deletionNote tells of deletions for some owners, of which it names the first as the one
 // that it is for.
 type deletionNote struct {
@@ -158,27 +153,19 @@ type deletionNote struct {
 	note  string
 }
 
+// tellDeletions gives each owner a note, of as many as may go without a person's word. Of
+// more, each note names as many as fit: that is a fifteenth of the writes to the API server,
+// and more than a thousand events at once would be dropped on the way there.
 func tellDeletions(deleted map[topology.OwnerKey][]topology.ID) []deletionNote {
-	owners := slices.SortedFunc(maps.Keys(deleted), topology.OwnerKey.Compare)
-	room := mostNote
-	if len(owners) <= mostSingly {
-		room = 0
-	}
+	together := len(deleted) > plan.DefaultBreaker.Floor
 	var out []deletionNote
-	for len(owners) > 0 {
-		text, n := "", 0
-		for n < len(owners) {
-			more := fmt.Sprintf("%s: %s", owners[n], engine.Describe(deleted[owners[n]]))
-			if n > 0 {
-				more = text + "; " + more
-			}
-			if n > 0 && len("deleted for ")+len(more) > room {
-				break
-			}
-			text, n = more, n+1
+	for _, owner := range slices.SortedFunc(maps.Keys(deleted), topology.OwnerKey.Compare) {
+		text := fmt.Sprintf("%s: %s", owner, engine.Describe(deleted[owner]))
+		if last := len(out) - 1; together && last >= 0 && len(out[last].note)+len("; ")+len(text) <= mostNote {
+			out[last].note += "; " + text
+			continue
 		}
-		out = append(out, deletionNote{first: owners[0], note: "deleted for " + text})
-		owners = owners[n:]
+		out = append(out, deletionNote{first: owner, note: "deleted for " + text})
 	}
 	return out
 }

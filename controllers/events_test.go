@@ -13,6 +13,7 @@ import (
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/internal/engine"
+	"github.com/warrener-dev/warrener/internal/plan"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
@@ -110,8 +111,8 @@ func TestTellDeletions(t *testing.T) {
 		}
 		return out
 	}
-	few := tellDeletions(deleted(mostSingly))
-	check(t, "one event an owner", mostSingly, len(few))
+	few := tellDeletions(deleted(plan.DefaultBreaker.Floor))
+	check(t, "one event an owner", plan.DefaultBreaker.Floor, len(few))
 	check(t, "in order", deletionNote{owner("orders-0001"), "deleted for Queue shop/orders-0001: queue shop/orders-0001"}, few[1], cmp.AllowUnexported(deletionNote{}))
 	many := tellDeletions(deleted(2000))
 	if len(many) > 2000/15 {
@@ -131,7 +132,7 @@ func TestTellDeletions(t *testing.T) {
 	check(t, "all are named", 2000, named)
 	check(t, "of nothing nothing is said", []deletionNote(nil), tellDeletions(nil))
 	long := topology.OwnerKey{Kind: "Queue", Namespace: "shop", Name: strings.Repeat("x", mostNote)}
-	all := deleted(mostSingly)
+	all := deleted(plan.DefaultBreaker.Floor)
 	all[long] = []topology.ID{topology.QueueID("shop", "x")}
 	if told := tellDeletions(all); !slices.ContainsFunc(told, func(n deletionNote) bool { return n.first == long }) {
 		t.Error("what is too long for a note has one of its own, which is cut off")

@@ -35,7 +35,7 @@ func (r *Registry) refresh(ctx context.Context, cluster *engine.Cluster, broker 
 		if known != nil && known.Owner.UID == string(meta.GetUID()) && known.Owner.Generation >= meta.GetGeneration() {
 			continue
 		}
-		if known == nil && cluster.Departed(topology.Owner{OwnerKey: key, UID: string(meta.GetUID())}) {
+		if cluster.Departed(topology.Owner{OwnerKey: key, UID: string(meta.GetUID())}) {
 			delete(now, key) // listed a moment before its end: while many go, there are many of them
 			continue
 		}

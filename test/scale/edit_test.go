@@ -2,6 +2,7 @@ package scale
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
@@ -43,7 +44,9 @@ var sizeAmongTen = size{queues: 4, exchanges: 2, bindings: 4}
 func (s *scene) editsAmongTen(n int) *row {
 	s.tb.Helper()
 	s.fill(sizeAmongTen)
-	r := latencyRow("edit-ten", "one edit among ten objects, apply to Ready, p99: nothing else going on", s.newEditor(s.someBindings()).edit(n))
+	e := s.newEditor(s.someBindings())
+	defer e.stop()
+	r := latencyRow("edit-ten", "one edit among ten objects, apply to Ready, p99: nothing else going on", e.edit(n))
 	r.Objects = 10
 	return r
 }
@@ -167,13 +170,7 @@ type editor struct {
 	bindings []*v1alpha1.ExchangeBinding
 	events   []<-chan *v1alpha1.ExchangeBinding // of each
 	edits    int
-	stops    []func()
-}
-
-func (e *editor) stop() {
-	for _, stop := range e.stops {
-		stop()
-	}
+	stop     func() // ends the watching
 }
 
 // someBindings are up to ten of those that a scene was filled with.
@@ -192,12 +189,13 @@ func (s *scene) someBindings() []*v1alpha1.ExchangeBinding {
 
 func (s *scene) newEditor(bindings []*v1alpha1.ExchangeBinding) *editor {
 	s.tb.Helper()
-	e := &editor{s: s, bindings: bindings}
+	ctx, stop := context.WithCancel(s.tb.Context())
+	e := &editor{s: s, bindings: bindings, stop: stop}
 	for _, binding := range bindings {
 		events := make(chan *v1alpha1.ExchangeBinding, 100)
-		e.stops = append(e.stops, follow(s.tb, s.client, &v1alpha1.ExchangeBindingList{}, s.namespace, binding.Name, func(_ watch.EventType, o client.Object) {
+		follow(ctx, s.tb, s.client, &v1alpha1.ExchangeBindingList{}, s.namespace, binding.Name, func(_ watch.EventType, o client.Object) {
 			events <- o.(*v1alpha1.ExchangeBinding)
-		}))
+		})
 		e.events = append(e.events, events)
 	}
 	return e

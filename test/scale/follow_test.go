@@ -13,13 +13,11 @@ import (
 )
 
 // follow tells of all objects of a list, or of the one with a name, and then of
-// every write until it is stopped: a watch that nobody needs any more would have its
+// every write until the context ends: a watch that nobody needs any more would have its
 // part of the machine while something else is measured. A watch that the API server
 // ends, as it does when a busy machine is slow to read it, goes on where it was.
-func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace, name string, tell func(watch.EventType, client.Object)) (stop func()) {
+func follow(ctx context.Context, tb testing.TB, c client.WithWatch, list client.ObjectList, namespace, name string, tell func(watch.EventType, client.Object)) {
 	tb.Helper()
-	ctx, stop := context.WithCancel(tb.Context())
-	tb.Cleanup(stop)
 	options := client.ListOptions{Namespace: namespace}
 	if name != "" {
 		options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name)
@@ -68,5 +66,4 @@ func follow(tb testing.TB, c client.WithWatch, list client.ObjectList, namespace
 			}
 		}
 	}()
-	return stop
 }

@@ -102,7 +102,7 @@ type connectionWatch struct {
 func (s *scene) watchConnection() *connectionWatch {
 	s.tb.Helper()
 	w := &connectionWatch{states: make(chan bool, 1000)}
-	follow(s.tb, s.client, &v1alpha1.RabbitMQConnectionList{}, s.namespace, "broker", func(kind watch.EventType, o client.Object) {
+	follow(s.tb.Context(), s.tb, s.client, &v1alpha1.RabbitMQConnectionList{}, s.namespace, "broker", func(kind watch.EventType, o client.Object) {
 		if kind == watch.Modified {
 			w.writes.Add(1)
 			w.states <- isConnectionReady(o.(*v1alpha1.RabbitMQConnection))

@@ -27,7 +27,7 @@ type readiness struct {
 	ready  map[string]bool
 	writes map[string]int // after the creation
 	done   chan struct{}
-	stops  []func()
+	stop   func() // ends the watching
 }
 
 // watchReady watches all objects of a namespace.
@@ -41,17 +41,12 @@ func watchReady(tb testing.TB, c client.WithWatch, namespace string, want int) *
 func (r *readiness) watch(tb testing.TB, c client.WithWatch, namespace string) {
 	tb.Helper()
 	r.ready, r.writes, r.done = map[string]bool{}, map[string]int{}, make(chan struct{})
+	ctx, stop := context.WithCancel(tb.Context())
+	r.stop = stop
 	for _, list := range v1alpha1.NewObjectLists() {
-		r.stops = append(r.stops, follow(tb, c, list.(client.ObjectList), namespace, "", func(kind watch.EventType, o client.Object) {
+		follow(ctx, tb, c, list.(client.ObjectList), namespace, "", func(kind watch.EventType, o client.Object) {
 			r.note(kind, o.(v1alpha1.Object))
-		}))
-	}
-}
-
-// stop ends the watching.
-func (r *readiness) stop() {
-	for _, stop := range r.stops {
-		stop()
+		})
 	}
 }
 
