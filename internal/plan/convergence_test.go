@@ -245,11 +245,11 @@ func TestBlocked(t *testing.T) {
 			},
 		},
 		"OnWhatOthersHave": {
-			reason:    "a claim that lost a queue leads nothing into it, though the queue is there; what leads there already is shared",
+			reason:    "a claim that lost a queue leads nothing into it, though the queue is there, and has no part in what leads there already",
 			claims:    []*topology.Claim{cr("shop/a", wants(q), shares(b, bind("x", "q", "more")), bornAfter(1)), cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))},
 			inventory: owned(cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))), live: []topology.Resource{q, x, b, bind("", "q", "q")},
 			want: []string{
-				"record binding shop/x -> queue q key k of shop/a shop/b",
+				"held DependencyNotReady shop/a binding shop/x -> queue q key k",
 				"held DependencyNotReady shop/a binding shop/x -> queue q key more", "held Conflict shop/a queue shop/q won by shop/b",
 			},
 			says: []string{"binding shop/x -> queue q key more waits for queue shop/q, which Queue shop/b has"},
@@ -263,6 +263,25 @@ func TestBlocked(t *testing.T) {
 				"held DependencyNotReady shop/a binding shop/x -> queue q key k", "held Conflict shop/a queue shop/q won by shop/b",
 			},
 			says: []string{"binding shop/x -> queue q key k waits for queue shop/q, which Queue shop/b has"},
+		},
+		"OnWhatOthersLeftOfBoth": {
+			reason:    "that the books name both does not keep it: the one that lost the queue has edited nothing",
+			claims:    []*topology.Claim{cr("shop/a", wants(q), shares(b), bornAfter(1)), cr("shop/b", wants(q)), cr("shop/c", wants(x))},
+			inventory: owned(cr("shop/a", shares(b)), cr("shop/b", wants(q), shares(b)), cr("shop/c", wants(x))), live: []topology.Resource{q, x, b, bind("", "q", "q")},
+			want: []string{
+				"delete binding shop/x -> queue q key k",
+				"held DependencyNotReady shop/a binding shop/x -> queue q key k", "held Conflict shop/a queue shop/q won by shop/b",
+			},
+		},
+		"OnWhatOthersGaveUp": {
+			reason:    "an exchange of another team that nobody declares any more is not had by who alone declares it",
+			claims:    []*topology.Claim{cr("shop/a", wants(x, q), shares(b)), cr("audit/d")},
+			inventory: owned(cr("audit/d", wants(x))), live: []topology.Resource{q, bind("", "q", "q")},
+			want: []string{
+				"record queue shop/q of shop/a", "forget exchange shop/x", "adopt queue shop/q",
+				"held DependencyNotReady shop/a binding shop/x -> queue q key k", "held Conflict shop/a exchange shop/x won by audit/d",
+			},
+			says: []string{"binding shop/x -> queue q key k waits for exchange shop/x, which Queue audit/d has"},
 		},
 		"OnAnUnreadableNeed": {
 			reason: "a need that cannot be read is not taken to be there",

@@ -295,6 +295,9 @@ func (b *builder) look(ids []topology.ID) surroundings {
 // edit: a binding goes when the one that replaces it stands.
 func (b *builder) makeBeforeBreak(e *ending, around surroundings) {
 	for _, owner := range e.entry.Owners {
+		if b.in.World.declares(owner, e.entry.ID) {
+			continue // it lost an end of the binding, and has edited nothing
+		}
 		if held, ok := around.heldBy[owner]; ok {
 			e.raise(waits, fmt.Sprintf("it goes once the rest of the change is made (%s)", held.Message))
 			e.caused = waits

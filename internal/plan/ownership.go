@@ -36,15 +36,13 @@ type contender struct {
 func decideOwnership(w *World, id topology.ID) decision {
 	entry, owned := w.inventory[id]
 	d := decision{entry: entry, owned: owned}
-	if wanters := w.wanters[id]; len(wanters) == 1 && len(entry.Owners) == 1 && len(w.mute) == 0 && wanters[0].key() == entry.Owners[0] && !w.lostAnEnd(wanters[0]) {
+	if wanters := w.wanters[id]; len(wanters) == 1 && len(entry.Owners) == 1 && wanters[0].key() == entry.Owners[0] && !wanters[0].mute() && !w.lostAnEnd(wanters[0]) {
 		// Nearly all objects of a calm cluster: theirs alone, as it was.
 		d.winner, d.want, d.owners = wanters[0].claim, wanters[0].want, entry.Owners
 		return d
 	}
-	contenders := contendersFor(w, id, entry)
-	if lost := intruders(w, id, contenders); len(lost) > 0 {
-		contenders, d.losers = nil, lost
-	}
+	contenders, intruders := withoutIntruders(w, id, contendersFor(w, id, entry))
+	d.losers = intruders
 	incumbent := slices.ContainsFunc(contenders, func(c contender) bool { return c.incumbent })
 	keepers, explicit := keepersOf(w, id, entry)
 	var losers []Held
@@ -91,7 +89,7 @@ func contendersFor(w *World, id topology.ID, entry topology.Entry) []contender {
 	wanters := w.wanters[id]
 	out := make([]contender, 0, len(wanters))
 	for _, wanter := range wanters {
-		if wanter.claim.Invalid != nil || wanter.claim.Suspended {
+		if wanter.mute() {
 			continue
 		}
 		_, incumbent := slices.BinarySearchFunc(entry.Owners, wanter.key(), topology.OwnerKey.Compare)
@@ -116,7 +114,7 @@ func (w *World) lostEnd(c wanter) (end topology.ID, winner topology.OwnerKey, lo
 		wanters := w.wanters[end]
 		at, wants := slices.BinarySearchFunc(wanters, c.key(), wanter.compare)
 		// What is shared has as many wanters as there are queues, and each would ask.
-		if !wants || wanters[at].want.Shareable || len(wanters) == 1 && len(w.mute) == 0 {
+		if !wants || wanters[at].want.Shareable || len(wanters) == 1 && w.nobodyElseHas(end, c.key()) {
 			continue
 		}
 		for _, loser := range decideOwnership(w, end).losers {
@@ -128,22 +126,31 @@ func (w *World) lostEnd(c wanter) (end topology.ID, winner topology.OwnerKey, lo
 	return topology.ID{}, topology.OwnerKey{}, false
 }
 
-// intruders are all contenders for a binding if each of them lost the queue that
-// it leads to, or its exchange: they may share what leads there, and not have it
-// to themselves.
-func intruders(w *World, id topology.ID, contenders []contender) []Held {
-	var out []Held
+// nobodyElseHas tells whether an object is on record for nobody but one owner.
+func (w *World) nobodyElseHas(id topology.ID, owner topology.OwnerKey) bool {
+	return !slices.ContainsFunc(w.inventory[id].Owners, func(other topology.OwnerKey) bool { return other != owner })
+}
+
+// withoutIntruders sends away who lost the queue that a binding leads to, or its
+// exchange: such a claim has no part in what leads there, also beside the one
+// that has the queue, or else the binding would stay when that one drops it.
+func withoutIntruders(w *World, id topology.ID, contenders []contender) (rest []contender, intruders []Held) {
+	if id.Kind != topology.KindBinding {
+		return contenders, nil
+	}
+	rest = contenders[:0]
 	for _, c := range contenders {
 		end, winner, lost := w.lostEnd(c.wanter)
 		if !lost {
-			return nil
+			rest = append(rest, c)
+			continue
 		}
-		out = append(out, Held{
+		intruders = append(intruders, Held{
 			Owner: c.key(), ID: id, Reason: Blocked, Missing: end,
 			Message: fmt.Sprintf("%s waits for %s, which %s has", id, end, winner),
 		})
 	}
-	return out
+	return rest, intruders
 }
 
 // compareContenders orders by who decides about the object.

@@ -49,6 +49,9 @@ type wanter struct {
 
 func (w wanter) key() topology.OwnerKey { return w.claim.Owner.OwnerKey }
 
+// mute tells whether the claim does not say what it wants.
+func (w wanter) mute() bool { return w.claim.Invalid != nil || w.claim.Suspended }
+
 func (w wanter) compare(key topology.OwnerKey) int { return w.key().Compare(key) }
 
 // NewWorld returns an empty world.
@@ -91,6 +94,12 @@ func (w *World) SetClaim(claim *topology.Claim) {
 			w.wanters[id] = slices.Insert(w.wanters[id], at, wanter{claim: claim, want: want})
 		}
 	}
+}
+
+// declares tells whether the claim of an owner has an object in it.
+func (w *World) declares(owner topology.OwnerKey, id topology.ID) bool {
+	_, found := slices.BinarySearchFunc(w.wanters[id], owner, wanter.compare)
+	return found
 }
 
 // RemoveClaim takes an owner out. Witnessed says that its end was seen happen,
