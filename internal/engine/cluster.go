@@ -110,7 +110,11 @@ func (c *Cluster) RemoveClaim(key topology.OwnerKey, witnessed bool) {
 func (c *Cluster) removeClaim(key topology.OwnerKey, witnessed bool) {
 	c.touchNeighbours(key)
 	c.world.RemoveClaim(key, witnessed)
-	c.dirty.add(key)
+	if c.world.Holds(key) {
+		c.dirty.add(key)
+	} else {
+		c.dirty.remove(key)
+	}
 }
 
 // setEntry puts an entry into the world, and returns the one that it replaces: its owners

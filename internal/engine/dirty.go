@@ -32,9 +32,18 @@ const (
 // changes that make one of them one of the others.
 type dirty struct {
 	edited, rolledOut map[topology.OwnerKey]moment
-	isBulk            func(topology.OwnerKey) bool
-	last              int
-	clock             Clock
+	// order has those to be rolled out by their turns: each that comes asks for the first and the
+	// last of them. Who is among them no more may be in it still.
+	order  []queued
+	isBulk func(topology.OwnerKey) bool
+	last   int
+	clock  Clock
+}
+
+// queued is a place in the order.
+type queued struct {
+	key  topology.OwnerKey
+	turn int
 }
 
 // moment is when an owner became dirty.
@@ -60,12 +69,17 @@ func (d *dirty) add(keys ...topology.OwnerKey) {
 }
 
 func (d *dirty) put(key topology.OwnerKey, since moment) {
-	if d.isBulk(key) {
-		d.rolledOut[key] = since
-	} else {
+	if !d.isBulk(key) {
 		d.edited[key] = since
+		return
 	}
+	d.rolledOut[key] = since
+	at, _ := slices.BinarySearchFunc(d.order, since.turn, func(q queued, turn int) int { return cmp.Compare(q.turn, turn) })
+	d.order = slices.Insert(d.order, at, queued{key: key, turn: since.turn})
 }
+
+// waits tells whether a place in the order is still taken.
+func (d *dirty) waits(q queued) bool { return d.rolledOut[q.key].turn == q.turn }
 
 // sort moves those that are dirty to where they belong now.
 func (d *dirty) sort(keys ...topology.OwnerKey) {
@@ -94,6 +108,10 @@ func (d *dirty) has(key topology.OwnerKey) bool {
 func (d *dirty) remove(key topology.OwnerKey) {
 	delete(d.edited, key)
 	delete(d.rolledOut, key)
+	const few = 100 // are not worth to be tidied up
+	if len(d.order) > 2*len(d.rolledOut)+few {
+		d.order = slices.DeleteFunc(d.order, func(q queued) bool { return !d.waits(q) })
+	}
 }
 
 func (d *dirty) len() int { return len(d.edited) + len(d.rolledOut) }
@@ -146,7 +164,7 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[t
 		for _, owners := range c.dirty.of(part) {
 			for key, since := range owners {
 				if c.world.Claim(key) == nil && !c.world.Holds(key) {
-					c.dirty.remove(key) // nothing declared, nothing owned
+					c.dirty.remove(key) // nothing declared, and what was owned has gone
 					continue
 				}
 				if c.through(key, connection) && !yield(turn{key: key, bulk: c.isBulk(key), since: since}) {
@@ -155,6 +173,23 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[t
 			}
 		}
 	}
+}
+
+// span tells since when the first and the last of those of a connection that are to be rolled
+// out wait. The caller holds c.state.
+func (c *Cluster) span(connection topology.ConnectionKey) (first, last time.Time, any bool) {
+	waits := func(q queued) bool { return c.dirty.waits(q) && c.through(q.key, connection) }
+	at := slices.IndexFunc(c.dirty.order, waits)
+	if at < 0 {
+		return time.Time{}, time.Time{}, false
+	}
+	first = c.dirty.rolledOut[c.dirty.order[at].key].at
+	for _, q := range slices.Backward(c.dirty.order) {
+		if waits(q) {
+			return first, c.dirty.rolledOut[q.key].at, true
+		}
+	}
+	return first, first, true
 }
 
 // dueFrom tells from when on the dirty owners of a part are to be taken; false: there

@@ -164,3 +164,41 @@ func TestRollOutsGatherTwiceAsLongAsTheyTake(t *testing.T) {
 		roll(0)
 	}
 }
+
+// What a roll-out waits for depends on the first and the last of those that are in it
+// still, whoever has come and gone in between.
+func TestRollOutsWaitForThoseThatAreThere(t *testing.T) {
+	s := newStage(t)
+	due := func() string {
+		at, any := s.cluster.NextOf(via, RolledOut)
+		if !any {
+			return "never"
+		}
+		return at.Sub(s.clock()).String()
+	}
+	const step = 10 * time.Millisecond
+	create := func(name string) { s.set(cr("shop/"+name, wants(queue(name)))) }
+	for _, name := range []string{"a", "b", "c"} {
+		create(name)
+		s.wait(step)
+	}
+	check(t, "the last one", (rolloutPause - step).String(), due())
+	s.cluster.RemoveClaim(key("shop/c"), true)
+	check(t, "the last one that is left", (rolloutPause - 2*step).String(), due())
+	create("a")
+	check(t, "who comes again keeps its place", (rolloutPause - 2*step).String(), due())
+	create("c")
+	check(t, "and who has gone gets a new one", rolloutPause.String(), due())
+	for range 20 * MostEdits {
+		create("d")
+		s.cluster.RemoveClaim(key("shop/d"), true)
+	}
+	check(t, "who came and went changes nothing", rolloutPause.String(), due())
+	if n := len(s.cluster.dirty.order); n > 1000 {
+		t.Errorf("the order of %d has %d places", len(s.cluster.dirty.rolledOut), n)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		s.cluster.RemoveClaim(key("shop/"+name), true)
+	}
+	check(t, "nobody is left", "never", due())
+}

@@ -75,20 +75,16 @@ func (c *Cluster) gathered(connection topology.ConnectionKey) (time.Time, bool) 
 	if last.full {
 		return c.clock(), true
 	}
-	n := 0
-	var first, latest time.Time
-	for t := range c.turns(connection, RolledOut) {
-		if n == 0 || t.since.at.Before(first) {
-			first = t.since.at
-		}
-		if t.since.at.After(latest) {
-			latest = t.since.at
-		}
-		if n++; n == MostEdits {
-			last.full = true
-			c.rollouts[connection] = last
-			return c.clock(), true
+	if len(c.dirty.rolledOut) >= MostEdits {
+		n := 0
+		for range c.turns(connection, RolledOut) {
+			if n++; n == MostEdits {
+				last.full = true
+				c.rollouts[connection] = last
+				return c.clock(), true
+			}
 		}
 	}
-	return last.due(first, latest), n > 0
+	first, latest, any := c.span(connection)
+	return last.due(first, latest), any
 }

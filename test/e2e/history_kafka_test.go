@@ -55,6 +55,7 @@ type kafkaWorld struct {
 	spared         map[string]bool
 	foreignIn      map[string]string
 	messages       map[string]bounds
+	elsewhere      map[string]bounds // in the cluster that was left
 	foreign        map[string]topicState
 	written, kills int
 	// left is the cluster that was left for good, as it was then.
@@ -101,13 +102,18 @@ func (w *kafkaWorld) swap(c v1alpha1.Connection) {
 }
 
 func (w *kafkaWorld) moved() {
-	w.left, w.frozen = w.here, w.look(w.here)
+	w.left, w.frozen = w.here, still(w.h, func() map[string]topicState { return w.look(w.here) })
 	w.here, w.there = w.there, w.here
 	w.foreign = map[string]topicState{w.prefix + "foreign": w.look(w.here)[w.prefix+"foreign"]}
 	clear(w.retained)
 	clear(w.kept)
+	for name := range w.look(w.here) {
+		if _, known := w.slotOf[name]; known {
+			w.retained[name] = true // it was left for good before, and nobody's since
+		}
+	}
 	clear(w.foreignIn)
-	clear(w.messages)
+	w.messages, w.elsewhere = atRisk(w.elsewhere), w.messages
 }
 
 func (w *kafkaWorld) slots() int { return len(kafkaTopics) }

@@ -49,6 +49,15 @@ type site struct {
 // which must not be lost, and at most high.
 type bounds struct{ low, high int }
 
+// atRisk says of messages that any of them may go.
+func atRisk(messages map[string]bounds) map[string]bounds {
+	out := map[string]bounds{}
+	for name, known := range messages {
+		out[name] = bounds{0, known.high}
+	}
+	return out
+}
+
 // origin is where a line of a listing comes from.
 type origin struct {
 	slot     int
@@ -69,7 +78,9 @@ type rabbitWorld struct {
 	spared   map[int]bool
 	foreign  []string
 	messages map[string]bounds
-	since    time.Time
+	// elsewhere are those of the cluster that was left.
+	elsewhere map[string]bounds
+	since     time.Time
 	// left is the site that was left for good, as it was then.
 	left   *site
 	frozen []string
@@ -124,12 +135,17 @@ func (w *rabbitWorld) swap(c v1alpha1.Connection) {
 
 func (w *rabbitWorld) moved() {
 	old := w.here
-	w.left, w.frozen = &old, w.lines(old)
+	w.left, w.frozen = &old, still(w.h, func() []string { return w.lines(old) })
 	w.here, w.there = w.there, w.here
 	clear(w.retained)
 	clear(w.kept)
+	for _, line := range w.lines(w.here) {
+		if _, known := w.seen[line]; known {
+			w.retained[line] = true // it was left for good before, and nobody's since
+		}
+	}
 	clear(w.byHand)
-	clear(w.messages)
+	w.messages, w.elsewhere = atRisk(w.elsewhere), w.messages
 }
 
 func (w *rabbitWorld) slots() int { return rabbitSlots }

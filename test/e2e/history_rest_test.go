@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"iter"
 	"maps"
 	"slices"
@@ -48,10 +49,55 @@ func (h *history) calm() (rounds int) {
 		if n := h.connection.GetStatus().PendingDeletions; len(problems) == 0 && n == 0 {
 			return rounds
 		} else if time.Now().After(deadline) {
-			h.t.Fatalf("after %d sweeps, with %d deletions pending:\n%s", rounds, n, strings.Join(problems, "\n"))
+			h.world.writes()
+			h.barrier()
+			writes, _ := h.world.writes()
+			h.t.Fatalf("after %d sweeps, with %d deletions pending:\n%s\nwhat the statuses say:\n%s\nwhat the last sweep wrote: %q",
+				rounds, n, strings.Join(problems, "\n"), h.statuses(), writes)
 		}
 		sleep(h.t.Context(), 500*time.Millisecond)
 	}
+}
+
+// statuses renders those of the connection and of everything that is declared, and what
+// is on the books of what is not.
+func (h *history) statuses() string {
+	lines := []string{describe(h.connection)}
+	owners := map[string]bool{}
+	for _, slot := range slices.Sorted(maps.Keys(h.declared)) {
+		object := h.declared[slot].object
+		h.get(object)
+		lines = append(lines, describe(object))
+		owners[object.GetName()] = true
+	}
+	var books v1alpha1.BrokerInventoryList
+	must(h.t, h.client.List(h.t.Context(), &books, client.InNamespace(h.home)))
+	for _, shard := range books.Items {
+		for _, entry := range shard.Entries {
+			_, owner, _ := strings.Cut(entry, " owner=")
+			owner, _, _ = strings.Cut(owner, " ")
+			name := owner[strings.LastIndex(owner, "/")+1:]
+			if strings.HasPrefix(name, h.name+"-") && !owners[name] {
+				lines = append(lines, fmt.Sprintf("on the books of %s: %s", shard.Name, entry))
+			}
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// still looks until it sees the same for a while: a pass that is under way to a
+// cluster that the connection has left goes to its end, whatever the statuses
+// say meanwhile.
+func still[T any](h *history, look func() T) T {
+	before := look()
+	for same := 0; same < 3; same++ {
+		sleep(h.t.Context(), 500*time.Millisecond)
+		now := look()
+		if !cmp.Equal(before, now) {
+			before, same = now, 0
+		}
+	}
+	return before
 }
 
 func (h *history) redeclare(slot int, change func(*event)) {
