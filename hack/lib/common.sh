@@ -86,7 +86,8 @@ instance_dir() {
 }
 
 # ports DIR NAME...: DIR/ports holds NAME=port for every name; a port once chosen is kept, so that a restart
-# is found under the same address. Ports are below the range that the kernel hands out to clients.
+# is found under the same address. Ports are below the range that the kernel hands out to clients, and below
+# that of test/harness, whose processes may not listen yet.
 ports() { with_lock ports ports_locked "$@"; }
 
 ports_locked() {
@@ -99,7 +100,7 @@ ports_locked() {
   for name; do
     grep -q "^$name=" "$dir/ports" && continue
     while :; do
-      port=$((20000 + RANDOM % 12000))
+      port=$((20000 + RANDOM % 8000))
       grep -qs "=$port\$" "$RUN"/*/ports && continue
       port_in_use "$port" || break
     done

@@ -243,12 +243,23 @@ func (c *Controller) Tail(lines int) string {
 	return strings.Join(all, "\n")
 }
 
-// freeAddress is one that stays free while its owner restarts: the system gives
-// ports below 32768 to nobody that does not ask for them.
+// Ports that freeAddress gives out: the system gives those below 32768 to nobody that does
+// not ask for them, and the brokers and API servers of hack/ have those below the first.
+const firstPort, lastPort = 28000, 31999
+
+// taken are the ports that this process has given out. Nobody listens there until the one
+// who got it has started.
+var taken sync.Map
+
+// freeAddress is one that stays free while its owner restarts.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for range 100 {
-		address := fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		if _, twice := taken.LoadOrStore(port, true); twice {
+			continue
+		}
+		address := fmt.Sprintf("127.0.0.1:%d", port)
 		listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
 		if err != nil {
 			continue
@@ -258,7 +269,7 @@ func freeAddress(t testing.TB) string {
 		}
 		return address
 	}
-	t.Fatal("no free port between 20000 and 32000")
+	t.Fatalf("no free port from %d to %d", firstPort, lastPort)
 	return ""
 }
 
