@@ -184,12 +184,11 @@ func (c *Cluster) span(connection topology.ConnectionKey) (first, last time.Time
 		return time.Time{}, time.Time{}, false
 	}
 	first = c.dirty.rolledOut[c.dirty.order[at].key].at
-	for _, q := range slices.Backward(c.dirty.order) {
-		if waits(q) {
-			return first, c.dirty.rolledOut[q.key].at, true
-		}
+	to := len(c.dirty.order) - 1
+	for !waits(c.dirty.order[to]) {
+		to--
 	}
-	return first, first, true
+	return first, c.dirty.rolledOut[c.dirty.order[to].key].at, true
 }
 
 // dueFrom tells from when on the dirty owners of a part are to be taken; false: there

@@ -50,7 +50,9 @@ type wanter struct {
 func (w wanter) key() topology.OwnerKey { return w.claim.Owner.OwnerKey }
 
 // mute tells whether the claim does not say what it wants.
-func (w wanter) mute() bool { return w.claim.Invalid != nil || w.claim.Suspended }
+func (w wanter) mute() bool { return isMute(w.claim) }
+
+func isMute(claim *topology.Claim) bool { return claim.Invalid != nil || claim.Suspended }
 
 func (w wanter) compare(key topology.OwnerKey) int { return w.key().Compare(key) }
 
@@ -82,7 +84,7 @@ func (w *World) SetClaim(claim *topology.Claim) {
 	w.claims[key] = claim
 	delete(w.departed, key)
 	delete(w.absent, key)
-	if claim.Invalid != nil || claim.Suspended {
+	if isMute(claim) {
 		w.mute[key] = struct{}{}
 	}
 	if claim.Policy.Approval == topology.ApprovalRequired {

@@ -104,16 +104,17 @@ func (w *kafkaWorld) swap(c v1alpha1.Connection) {
 func (w *kafkaWorld) moved() {
 	w.left, w.frozen = w.here, still(w.h, func() map[string]topicState { return w.look(w.here) })
 	w.here, w.there = w.there, w.here
-	w.foreign = map[string]topicState{w.prefix + "foreign": w.look(w.here)[w.prefix+"foreign"]}
+	now := w.look(w.here)
+	w.foreign = map[string]topicState{w.prefix + "foreign": now[w.prefix+"foreign"]}
 	clear(w.retained)
 	clear(w.kept)
-	for name := range w.look(w.here) {
+	for name := range now {
 		if _, known := w.slotOf[name]; known {
 			w.retained[name] = true // it was left for good before, and nobody's since
 		}
 	}
 	clear(w.foreignIn)
-	w.messages, w.elsewhere = atRisk(w.elsewhere), w.messages
+	w.messages, w.elsewhere = allAtRisk(w.elsewhere), w.messages
 }
 
 func (w *kafkaWorld) slots() int { return len(kafkaTopics) }
@@ -201,7 +202,7 @@ func (w *kafkaWorld) departed(slot int, object v1alpha1.Object) {
 				w.kept[name] = true
 			}
 		case policy == v1alpha1.DeleteAlways && (!paired || twin.event.Suspend):
-			w.messages[name] = bounds{0, w.messages[name].high}
+			w.messages[name] = w.messages[name].atRisk()
 		}
 	}
 }

@@ -49,11 +49,13 @@ type site struct {
 // which must not be lost, and at most high.
 type bounds struct{ low, high int }
 
-// atRisk says of messages that any of them may go.
-func atRisk(messages map[string]bounds) map[string]bounds {
+// atRisk are the bounds where any of the messages may go.
+func (b bounds) atRisk() bounds { return bounds{0, b.high} }
+
+func allAtRisk(messages map[string]bounds) map[string]bounds {
 	out := map[string]bounds{}
 	for name, known := range messages {
-		out[name] = bounds{0, known.high}
+		out[name] = known.atRisk()
 	}
 	return out
 }
@@ -145,7 +147,7 @@ func (w *rabbitWorld) moved() {
 		}
 	}
 	clear(w.byHand)
-	w.messages, w.elsewhere = atRisk(w.elsewhere), w.messages
+	w.messages, w.elsewhere = allAtRisk(w.elsewhere), w.messages
 }
 
 func (w *rabbitWorld) slots() int { return rabbitSlots }
@@ -317,7 +319,7 @@ func (w *rabbitWorld) mayStay(slot int) {
 }
 
 func (w *rabbitWorld) atRisk(queue string) {
-	w.messages[queue] = bounds{0, w.messages[queue].high}
+	w.messages[queue] = w.messages[queue].atRisk()
 }
 
 // forgetSide notes that the second virtual host may go, with all that is in it.
