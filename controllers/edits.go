@@ -201,12 +201,12 @@ func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapt
 			return r.refresh(ctx, cluster, brokerOf(s.key), what)
 		},
 		Verify: func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
+		Tell:   r.status.add,
 	}
 }
 
-// publish makes known what a pass did.
+// publish makes known what a pass did, but for the statuses: see engine.Session.Tell.
 func (r *Registry) publish(ctx context.Context, s *session, c v1alpha1.Connection, lane Lane, report *engine.Report, cluster *engine.Cluster, took time.Duration) {
-	r.status.add(report.Verdicts)
 	countPass(s.key, lane, report, cluster, took)
 	logPass(r.log, s.key, lane, report, took)
 	if c == nil {

@@ -11,7 +11,7 @@ import (
 // order of the workloads on the page, by the beginning of their ids; others
 // follow.
 var order = []string{"create-", "offline", "topics-create", "topics-change", "topics-delete", "idle-requests", "idle-cpu", "restart",
-	"edit-ten", "edit-quiet", "edit-sweep", "edit-create", "edit-writes", "lost-exchange", "outage", "dead-connections", "memory-", "cost"}
+	"edit-ten", "edit-quiet", "edit-sweep", "edit-create", "edit-calls", "edit-writes", "lost-exchange", "outage", "dead-connections", "memory-", "cost"}
 
 func inOrder(rows []row) []row {
 	place := func(r row) int {

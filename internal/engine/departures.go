@@ -80,41 +80,50 @@ func (c *Cluster) judge(s Session) bool {
 // planned makes the plan of a pass. Before anything ends, what is stored of those
 // concerned is looked at, past every cache, and what the breaker says: of whoever has gone
 // since, before there is a plan; of what else the plan ends, after it. With any news the
-// plan is made anew, and everybody is looked at if it ends something else.
-func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (*draft, error) {
+// plan is made anew, and everybody is looked at if it ends something else. What is asked
+// meanwhile is to be answered before the plan is carried out, and to be ended.
+func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (p *draft, asked *inquiry, err error) {
 	planAnew := func() (*draft, error) {
 		return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
 	}
 	everybody := s.Refresh != nil && c.departs(s)
 	if everybody {
 		if err := s.Refresh(ctx, Ending{All: true}); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	c.judge(s)
-	p, err := planAnew()
+	if s.Refresh != nil && !everybody && !held.again {
+		asked = c.inquire(ctx, s, owners)
+	}
+	p, err = planAnew()
 	if err != nil || s.Refresh == nil || everybody {
-		return p, err
+		return p, asked, err
 	}
 	looked := c.ending(p.Plan)
+	if !looked.none() && asked.covers(looked) {
+		return p, asked, nil
+	}
+	asked.end()
 	if looked.none() {
-		return p, nil
+		return p, nil, nil
 	}
 	if err := s.Refresh(ctx, looked); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if news := c.judge(s); !news && !c.changedSince(p.changes) {
-		return p, nil
+		return p, nil, nil
 	}
 	// From the start: what the owners want may be something else by now.
 	p, err = planAnew()
 	if err != nil || looked.covers(c.ending(p.Plan)) {
-		return p, err
+		return p, nil, err
 	}
 	if err := s.Refresh(ctx, Ending{All: true}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return planAnew()
+	p, err = planAnew()
+	return p, nil, err
 }
 
 func (c *Cluster) changedSince(changes uint64) bool {

@@ -20,6 +20,10 @@ type draft struct {
 	advances map[topology.ID]string
 	// depths as the snapshot of a sweep has them.
 	depths map[topology.ID]topology.Depth
+	// scope that it is about. declarers are the claims of all who declare any of that, if
+	// something of it is to be deleted.
+	scope     scope
+	declarers []*topology.Claim
 	// changes of the world until then.
 	changes uint64
 }
@@ -153,10 +157,14 @@ func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topolog
 		tries:    map[topology.ID]string{},
 		advances: map[topology.ID]string{},
 		depths:   live.Depths,
+		scope:    scope,
 		changes:  c.world.Changes(),
 	}
 	for _, key := range owners {
 		p.claims[key] = c.world.Claim(key)
+	}
+	if slices.ContainsFunc(p.Steps(), func(step topology.Step) bool { return step.Verb == topology.VerbDelete }) {
+		p.declarers = c.declarers(scope)
 	}
 	for _, step := range p.Steps() {
 		p.tries[step.ID] = fingerprint(c.world, step.Owners)
@@ -168,6 +176,28 @@ func (c *Cluster) compute(owners []topology.OwnerKey, scope scope, live *topolog
 		c.keepNotes(focus, p, quiet)
 	}
 	return p
+}
+
+// isCurrent tells whether everybody declares what they did when a plan was made, of what
+// it is about.
+func (c *Cluster) isCurrent(p *draft) bool {
+	c.state.Lock()
+	defer c.state.Unlock()
+	return c.world.Changes() == p.changes || slices.Equal(c.declarers(p.scope), p.declarers)
+}
+
+// declarers are the claims of all who declare an object of a scope. The caller holds
+// c.state.
+func (c *Cluster) declarers(s scope) []*topology.Claim {
+	var out []*topology.Claim
+	for _, ids := range [][]topology.ID{s.focus, s.needs} {
+		for _, id := range ids {
+			for _, owner := range c.world.Wanters(id) {
+				out = append(out, c.world.Claim(owner))
+			}
+		}
+	}
+	return out
 }
 
 // keepNotes drops the notes about objects that are well, in use again or wanted

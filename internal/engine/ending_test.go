@@ -42,10 +42,27 @@ func TestRefreshIsAboutWhatEnds(t *testing.T) {
 		}
 		s.set(cr("shop/q", wants(q, other), generation(2)))
 		s.edits()
-		check(t, "another binding goes than was asked about: now all are asked", []Ending{
-			{Objects: []topology.ID{old.ID()}}, {All: true, Objects: nil},
+		check(t, "another binding goes than was asked about: that is asked about, too", []Ending{
+			{Objects: []topology.ID{old.ID()}}, {Objects: []topology.ID{other.ID()}},
 		}, *asked)
 		check(t, "and it goes", []string{"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key old"}, byKind(s.broker.names()))
+	})
+	t.Run("SomethingElseThanABinding", func(t *testing.T) {
+		s, asked := start(t)
+		one, two := exchange("one"), exchange("two")
+		s.set(cr("shop/both", wants(one, two)))
+		s.edits()
+		s.session.Refresh = func(_ context.Context, what Ending) error {
+			if *asked = append(*asked, what); len(*asked) == 1 { // a newer edit comes to light
+				s.cluster.SetClaim(cr("shop/both", wants(one), generation(3)))
+			}
+			return nil
+		}
+		s.set(cr("shop/both", wants(two), generation(2)))
+		s.edits()
+		check(t, "another exchange goes than was asked about: now all are asked", []Ending{
+			{Objects: []topology.ID{one.ID()}}, {All: true},
+		}, *asked)
 	})
 	t.Run("LessOfIt", func(t *testing.T) {
 		s, asked := start(t)
@@ -58,7 +75,9 @@ func TestRefreshIsAboutWhatEnds(t *testing.T) {
 		}
 		s.set(cr("shop/q", wants(q, old), generation(3)))
 		s.edits()
-		check(t, "what was asked about covers what is left", []Ending{{Objects: []topology.ID{bind("x", "q", "more").ID(), other.ID()}}}, *asked)
+		check(t, "the pass begins anew once, and what was asked about then covers what is left", []Ending{
+			{Objects: []topology.ID{bind("x", "q", "more").ID(), other.ID()}}, {Objects: []topology.ID{bind("x", "q", "more").ID()}},
+		}, *asked)
 		check(t, "one binding goes", []string{
 			"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key old", "binding shop/x -> queue q key other",
 		}, byKind(s.broker.names()))

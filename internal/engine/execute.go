@@ -33,21 +33,16 @@ type execution struct {
 	shown map[topology.ID]topology.Resource
 }
 
-// run applies the waves, reads back and closes the books. An error is about the
-// connection or the store, never about one object.
+// run applies the waves and reads back. An error is about the connection, never about
+// one object.
 func (x *execution) run(ctx context.Context) error {
 	x.validate(ctx)
 	applyErr := x.applyWaves(ctx)
 	verifyErr := x.readBack(ctx)
-	// The books are closed whatever happened: what is known to be gone is
-	// dropped even if the broker went away after it.
-	storeErr := x.closeBooks(ctx)
-	for _, err := range []error{applyErr, verifyErr, storeErr} {
-		if err != nil {
-			return err
-		}
+	if applyErr != nil {
+		return applyErr
 	}
-	return nil
+	return verifyErr
 }
 
 // holdBack finds the steps whose turn has not come, and those that need them.
@@ -127,15 +122,52 @@ func (x *execution) unchanged() []topology.Entry {
 // write changes the stored inventory, then the one in memory. Others write at the same
 // time: nobody else decides about what the caller holds.
 func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
-	departures, release := c.openBooks()
-	defer release()
 	c.state.Lock()
 	put = c.stamp(put)
-	current := c.epoch
 	c.state.Unlock()
+	if err := c.book(ctx, epoch, put, drop); err != nil {
+		return err
+	}
+	c.state.Lock()
+	defer c.state.Unlock()
+	c.remember(put, drop)
+	return nil
+}
+
+// writeBehind changes the inventory in memory, and returns what changes the stored one:
+// for what is so on the broker already, and is known to whoever plans from now on. If
+// that fails, what is stored is read again.
+func (c *Cluster) writeBehind(epoch int, put []topology.Entry, drop []topology.ID) (store func(context.Context) error) {
+	c.state.Lock()
+	defer c.state.Unlock()
+	put = c.stamp(put)
+	if epoch == c.epoch {
+		c.remember(put, drop)
+	}
+	return func(ctx context.Context) error { return c.book(ctx, epoch, put, drop) }
+}
+
+// remember puts entries into the inventory in memory, and takes others out. The caller
+// holds c.state.
+func (c *Cluster) remember(put []topology.Entry, drop []topology.ID) {
+	for _, entry := range put {
+		c.tally.booked(c.setEntry(entry), entry)
+	}
+	for _, id := range drop {
+		c.tally.booked(c.dropEntry(id), topology.Entry{})
+	}
+}
+
+// book changes the stored inventory, and takes along the departures if they are to be stored.
+func (c *Cluster) book(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
+	departures, release := c.openBooks()
+	defer release()
 	if len(put) == 0 && len(drop) == 0 && departures == nil {
 		return nil
 	}
+	c.state.Lock()
+	current := c.epoch
+	c.state.Unlock()
 	if epoch != current {
 		return ErrFenced // by a pass of this process that has loaded since
 	}
@@ -143,16 +175,10 @@ func (c *Cluster) write(ctx context.Context, epoch int, put []topology.Entry, dr
 		c.Unload()
 		return err
 	}
-	c.state.Lock()
-	defer c.state.Unlock()
 	if departures != nil {
+		c.state.Lock()
+		defer c.state.Unlock()
 		c.stored = *departures
-	}
-	for _, entry := range put {
-		c.tally.booked(c.setEntry(entry), entry)
-	}
-	for _, id := range drop {
-		c.tally.booked(c.dropEntry(id), topology.Entry{})
 	}
 	return nil
 }
@@ -380,8 +406,9 @@ func compare(step topology.Step, live *topology.Snapshot) error {
 }
 
 // closeBooks drops the entries of what is gone, of what was never made, and
-// lets go of fields that are unset now.
-func (x *execution) closeBooks(ctx context.Context) error {
+// lets go of fields that are unset now: in memory at once, whatever happened, since
+// what is known to be gone is dropped even if the broker went away after it.
+func (x *execution) closeBooks() (store func(context.Context) error) {
 	drop := slices.Clone(x.plan.Forget)
 	for _, step := range x.done {
 		if step.Verb == topology.VerbDelete {
@@ -389,7 +416,7 @@ func (x *execution) closeBooks(ctx context.Context) error {
 		}
 	}
 	drop = append(drop, x.neverMade()...)
-	return x.cluster.write(ctx, x.epoch, x.identified(), drop)
+	return x.cluster.writeBehind(x.epoch, x.identified(), drop)
 }
 
 // neverMade lists objects that this pass was to create and that were not sent to

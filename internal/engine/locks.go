@@ -28,6 +28,8 @@ type stake struct {
 	// owners and scope are what it was made for, where that was a plan for some owners.
 	owners []topology.OwnerKey
 	scope  scope
+	// again: what it was made for before has come to be about something else.
+	again bool
 }
 
 func newStake(decides, needs []topology.ID) *stake {

@@ -40,6 +40,9 @@ type Session struct {
 	// calls, and what these may have left half done is looked for. Claims must have
 	// what statuses say (Claim.Reported).
 	Succeeds bool
+	// Tell is called with the verdicts of a pass before its books are closed: somebody waits
+	// for them, and what they say is so already. nil if nobody does.
+	Tell func([]Verdict)
 	// AllowDeletes is the id of the held deletions that may go; "" if nobody has
 	// allowed any.
 	AllowDeletes string
@@ -186,8 +189,9 @@ var errWidened = errors.New("the pass concerns something else than it did")
 // exclusively runs f while nobody else decides about what owners want or have,
 // or about what that needs.
 func (c *Cluster) exclusively(ctx context.Context, owners []topology.OwnerKey, f func(held *stake) error) error {
-	for {
+	for again := false; ; again = true {
 		held := c.stakeOf(owners)
+		held.again = again
 		release, err := c.locks.acquire(ctx, held)
 		if err != nil {
 			return err
@@ -220,7 +224,8 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	c.state.Lock()
 	epoch := c.epoch
 	c.state.Unlock()
-	p, err := c.planned(ctx, s, owners, held, report, live)
+	p, asked, err := c.planned(ctx, s, owners, held, report, live)
+	defer asked.end()
 	if err != nil {
 		return report, err
 	}
@@ -234,7 +239,17 @@ func (c *Cluster) run(ctx context.Context, s Session, owners []topology.OwnerKey
 	if err := x.writeAhead(ctx); err != nil {
 		return report, err // nothing was done, so there is nothing to tell
 	}
+	if err := x.permit(ctx, asked); err != nil {
+		return report, err
+	}
 	err = x.run(ctx)
+	storeClosed := x.closeBooks()
 	c.conclude(owners, p, x, report)
+	if s.Tell != nil {
+		s.Tell(report.Verdicts)
+	}
+	if storeErr := storeClosed(ctx); err == nil {
+		err = storeErr
+	}
 	return report, err
 }

@@ -30,7 +30,7 @@ func BenchmarkEdit(b *testing.B) {
 		s.fill(size)
 		for _, r := range []*row{
 			s.editsQuiet(scaled(b, 200)), s.editsDuringSweeps(scaled(b, 200)), s.editsDuringCreation(scaled(b, 5000)),
-			s.writesDuringCreation(scaled(b, 5000)),
+			s.callsDuringCreation(scaled(b, 5000)), s.writesDuringCreation(scaled(b, 5000)),
 		} {
 			r.Objects = size.objects()
 			r.limitedBy(limit.Figure, "the same among ten objects, with nothing else going on")
@@ -132,24 +132,55 @@ func (s *scene) editsDuringCreation(others int) *row {
 	return r
 }
 
-// writesDuringCreation is what no controller can do without of edits during a creation:
-// the change, its event, and one status. Nobody else is there but those who create others
-// and give each a status.
+// callsDuringCreation is what no controller can do without of edits during a creation: the
+// change, its event, the calls to the broker, and one status. Nobody else is there but
+// those who create others, declare them on the broker, and give each a status. It has to
+// come before what leaves the broker as it is.
+func (s *scene) callsDuringCreation(others int) *row {
+	s.tb.Helper()
+	all := s.editsWithoutAController(sizeOf(others), true)
+	return latencyRow("edit-calls", fmt.Sprintf("the change, its event, its calls to the broker and one status alone, without a controller, while %d others are created, declared on the broker, %d in each definitions upload, and given a status", others, uploaded), all)
+}
+
+// writesDuringCreation is the same without the broker.
 func (s *scene) writesDuringCreation(others int) *row {
+	s.tb.Helper()
+	all := s.editsWithoutAController(sizeOf(others), false)
+	return latencyRow("edit-writes", "the same without the calls to the broker", all)
+}
+
+// uploaded objects are in each upload: as many as a controller has in one.
+const uploaded = 100
+
+func (s *scene) editsWithoutAController(others size, onTheBroker bool) []time.Duration {
 	s.tb.Helper()
 	s.controller.Stop()
 	e := s.newEditor(s.someBindings())
 	defer e.stop()
+	var creating sync.WaitGroup
+	creating.Go(func() { measureLimit(s, others) })
+	if onTheBroker {
+		creating.Go(func() {
+			host := s.broker.NewVirtualHost(s.tb)
+			for some := range slices.Chunk(workload(s.namespace, others), uploaded) {
+				s.broker.Must(s.tb, "POST", "/api/definitions/"+url.PathEscape(host), definitions(some), nil)
+			}
+		})
+	}
 	created := make(chan struct{})
 	go func() {
 		defer close(created)
-		measureLimit(s, sizeOf(others))
+		creating.Wait()
 	}()
 	var all []time.Duration
 	for over := false; !over; {
 		start := time.Now()
+		old := e.next().DeepCopy()
 		i := e.change()
 		e.await(i, func(b *v1alpha1.ExchangeBinding) bool { return b.Generation >= e.bindings[i].Generation })
+		if onTheBroker {
+			s.rebind(old, e.bindings[i])
+		}
 		if err := patchStatus(s.tb.Context(), s.client, e.bindings[i]); err != nil {
 			s.tb.Fatal(err)
 		}
@@ -161,7 +192,21 @@ func (s *scene) writesDuringCreation(others int) *row {
 		default:
 		}
 	}
-	return latencyRow("edit-writes", fmt.Sprintf("the change, its event and one status alone, without a controller, while %d others are created and given a status", others), all)
+	return all
+}
+
+// rebind has the broker bind by the new routing key, and no longer by the old one, and
+// reads back what is bound then.
+func (s *scene) rebind(old, now *v1alpha1.ExchangeBinding) {
+	path := s.pathOf(now)
+	s.broker.Must(s.tb, "POST", path, map[string]any{"routing_key": now.Spec.RoutingKeys[0]}, nil)
+	s.broker.Must(s.tb, "DELETE", path+"/"+url.PathEscape(old.Spec.RoutingKeys[0]), nil, nil)
+	s.broker.Must(s.tb, "GET", path, nil, nil)
+}
+
+// pathOf is where the bindings of an exchange to a queue are.
+func (s *scene) pathOf(b *v1alpha1.ExchangeBinding) string {
+	return fmt.Sprintf("/api/bindings/%s/e/%s/q/%s", url.PathEscape(cmp.Or(b.Spec.VirtualHost, s.host)), b.Spec.Source, b.Spec.Destination)
 }
 
 // editor changes the routing key of some bindings, one after the other.
@@ -212,13 +257,16 @@ func (e *editor) edit(n int) []time.Duration {
 		e.ready(i)
 		out = append(out, time.Since(start))
 		binding := e.bindings[i]
-		path := fmt.Sprintf("/api/bindings/%s/e/%s/q/%s", url.PathEscape(cmp.Or(binding.Spec.VirtualHost, e.s.host)), binding.Spec.Source, binding.Spec.Destination)
+		path := e.s.pathOf(binding)
 		if !slices.ContainsFunc(harness.Calls(e.s.requests.Writes(start)...), func(r harness.Request) bool { return r.Method == "POST" && r.Path == path }) {
 			e.s.tb.Errorf("%s is Ready, and nothing was sent to %s", binding.Name, path)
 		}
 	}
 	return out
 }
+
+// next is the binding that is edited next.
+func (e *editor) next() *v1alpha1.ExchangeBinding { return e.bindings[e.edits%len(e.bindings)] }
 
 // change makes the next edit, and returns of which binding it is.
 func (e *editor) change() (i int) {
