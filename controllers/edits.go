@@ -201,7 +201,7 @@ func (r *Registry) engineSession(s *session, c v1alpha1.Connection, broker adapt
 			return r.refresh(ctx, cluster, brokerOf(s.key), what)
 		},
 		Verify: func(ctx context.Context) error { return s.stillThere(ctx, broker, cluster) },
-		Tell:   r.status.add,
+		Tell:   r.status.add, Courtesy: r.status.courtesy,
 	}
 }
 

@@ -25,6 +25,10 @@ import (
 // is busy with 16; more only queue there.
 const statusWriters = 16
 
+// writersForEdits more write statuses of what was edited only: while that is under way, the
+// others give way to it with something in hand.
+const writersForEdits = 4
+
 // statusWriter writes verdicts while the passes go on. The latest verdict of an
 // object wins; one that changes nothing is not written.
 type statusWriter struct {
@@ -38,6 +42,8 @@ type statusWriter struct {
 	retry func(topology.OwnerKey)
 	// transition is told of every verdict that changed Ready or its reason.
 	transition func(object v1alpha1.Object, before, after v1alpha1.ObjectStatus)
+	// courtesy has statuses of what is new give way to edits.
+	courtesy *topology.Courtesy
 	// contracts come before the status, which tells of them.
 	contracts *contracts
 
@@ -60,7 +66,7 @@ type recentStatus struct {
 
 func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clock engine.Clock) *statusWriter {
 	w := &statusWriter{
-		client: c, log: log, clock: clock, contracts: contracts,
+		client: c, log: log, clock: clock, contracts: contracts, courtesy: &topology.Courtesy{},
 		queue:  newVerdictQueue(),
 		enter:  func(context.Context, topology.ConnectionKey) (func(), bool) { return func() {}, true },
 		busy:   map[topology.OwnerKey]bool{},
@@ -76,7 +82,10 @@ func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clo
 func (w *statusWriter) Start(ctx context.Context) error {
 	var workers sync.WaitGroup
 	for range statusWriters {
-		workers.Go(func() { w.work(ctx) })
+		workers.Go(func() { w.work(ctx, false) })
+	}
+	for range writersForEdits {
+		workers.Go(func() { w.work(ctx, true) })
 	}
 	<-ctx.Done()
 	w.mu.Lock()
@@ -107,15 +116,15 @@ func (w *statusWriter) heard(key topology.OwnerKey) {
 	w.standing.heard(key)
 }
 
-// next waits for a verdict whose object no other worker has in hand.
-func (w *statusWriter) next() (engine.Verdict, bool) {
+// next waits for a verdict whose object no other worker has in hand, be it edited or any.
+func (w *statusWriter) next(edited bool) (engine.Verdict, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
 		if w.stopped {
 			return engine.Verdict{}, false
 		}
-		if v, ok := w.queue.take(w.busy); ok {
+		if v, ok := w.queue.take(w.busy, edited); ok {
 			w.busy[v.Owner.OwnerKey] = true
 			return v, true
 		}
@@ -123,11 +132,14 @@ func (w *statusWriter) next() (engine.Verdict, bool) {
 	}
 }
 
-func (w *statusWriter) work(ctx context.Context) {
+func (w *statusWriter) work(ctx context.Context, edited bool) {
 	for {
-		v, ok := w.next()
+		v, ok := w.next(edited)
 		if !ok {
 			return
+		}
+		if !isEdited(v) {
+			w.courtesy.GiveWay(ctx)
 		}
 		if err := w.write(ctx, v); err != nil && ctx.Err() == nil {
 			if !apierrors.IsConflict(err) {
@@ -137,7 +149,7 @@ func (w *statusWriter) work(ctx context.Context) {
 		}
 		w.mu.Lock()
 		delete(w.busy, v.Owner.OwnerKey)
-		w.wake.Signal()
+		w.wake.Broadcast() // who is woken alone may be there for something else
 		w.mu.Unlock()
 	}
 }

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"slices"
+
 	"github.com/warrener-dev/warrener/internal/engine"
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -30,20 +32,25 @@ func (q *verdictQueue) add(v engine.Verdict) {
 	q.latest[key] = v
 	switch {
 	case queued:
-	case v.Owner.Generation > 1:
+	case isEdited(v):
 		q.edited = append(q.edited, key)
 	default:
 		q.others = append(q.others, key)
 	}
 }
 
-// take removes the first verdict whose object nobody has in hand.
-func (q *verdictQueue) take(busy map[topology.OwnerKey]bool) (engine.Verdict, bool) {
-	first, second := &q.edited, &q.others
-	if q.inARow >= mostInARow {
-		first, second = second, first
+func isEdited(v engine.Verdict) bool { return v.Owner.Generation > 1 }
+
+// take removes the first verdict whose object nobody has in hand, be it edited or any.
+func (q *verdictQueue) take(busy map[topology.OwnerKey]bool, edited bool) (engine.Verdict, bool) {
+	lines := []*[]topology.OwnerKey{&q.edited, &q.others}
+	switch {
+	case edited:
+		lines = lines[:1]
+	case q.inARow >= mostInARow:
+		slices.Reverse(lines)
 	}
-	for _, line := range []*[]topology.OwnerKey{first, second} {
+	for _, line := range lines {
 		key, found := firstFree(line, busy)
 		if !found {
 			continue

@@ -25,8 +25,14 @@ func TestVerdictQueue(t *testing.T) {
 		reason string
 		add    []engine.Verdict
 		busy   map[topology.OwnerKey]bool
+		only   bool // what was edited
+		left   int
 		want   []string
 	}{
+		"OnlyEdited": {
+			reason: "what is new is for other writers", only: true, left: 1,
+			add: []engine.Verdict{verdictOn("n", 1), verdictOn("e1", 2), verdictOn("e2", 2), verdictOn("e3", 2), verdictOn("e4", 2)}, want: []string{"e1@2", "e2@2", "e3@2", "e4@2"},
+		},
 		"InOrder": {reason: "new objects come as they came", add: []engine.Verdict{verdictOn("b", 1), verdictOn("a", 1)}, want: []string{"b@1", "a@1"}},
 		"Edited": {
 			reason: "what was edited goes first, and one in four is another",
@@ -43,14 +49,14 @@ func TestVerdictQueue(t *testing.T) {
 				q.add(v)
 			}
 			var got []string
-			for v, ok := q.take(tc.busy); ok; v, ok = q.take(tc.busy) {
+			for v, ok := q.take(tc.busy, tc.only); ok; v, ok = q.take(tc.busy, tc.only) {
 				got = append(got, fmt.Sprintf("%s@%d", v.Owner.Name, v.Owner.Generation))
 			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("%s: %v, want %v", tc.reason, got, tc.want)
 			}
-			if left := len(q.latest); left != len(tc.busy) {
-				t.Errorf("%d verdicts left, want %d", left, len(tc.busy))
+			if left := len(q.latest); left != len(tc.busy)+tc.left {
+				t.Errorf("%d verdicts left, want %d", left, len(tc.busy)+tc.left)
 			}
 		})
 	}

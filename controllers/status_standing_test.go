@@ -23,7 +23,7 @@ func (d *desk) queued() []string {
 func (d *desk) settle(t *testing.T) {
 	t.Helper()
 	for len(d.queue.latest) > 0 {
-		v, _ := d.next()
+		v, _ := d.next(false)
 		d.write(t, v)
 		delete(d.busy, v.Owner.OwnerKey)
 	}

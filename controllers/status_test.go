@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -243,6 +246,44 @@ func TestManyVerdictsAtOnce(t *testing.T) {
 			return len(c) == 2 && c[0].Message == "waits for the 39th time"
 		})
 	}
+}
+
+// While an edit is under way, the statuses of what is new wait, and keep no writer from that
+// of the edit.
+func TestStatusesGiveWayToEdits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		objects := []client.Object{queueObject("edited")}
+		var fresh []engine.Verdict
+		for i := range 2 * statusWriters {
+			name := fmt.Sprintf("q%d", i)
+			objects, fresh = append(objects, queueObject(name)), append(fresh, waiting(name))
+		}
+		d := newDesk(t, objects...)
+		d.run(t)
+		done := d.courtesy.Edit()
+		d.add(fresh)
+		synctest.Wait()
+		edited := waiting("edited")
+		edited.Owner.Generation = 2
+		d.add([]engine.Verdict{edited})
+		written := func() (names []string) {
+			time.Sleep(100 * time.Millisecond)
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			for _, patch := range d.patches {
+				name, _, _ := strings.Cut(patch, " ")
+				names = append(names, name)
+			}
+			return names
+		}
+		if got := written(); !slices.Equal(got, []string{"edited"}) {
+			t.Errorf("during the edit the statuses of %q are written, want the edited one's", got)
+		}
+		done()
+		if got := written(); len(got) != len(objects) {
+			t.Errorf("after the edit %d statuses are written, want all %d", len(got), len(objects))
+		}
+	})
 }
 
 func eventually(t *testing.T, reason string, f func() bool) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -128,4 +129,46 @@ func TestToldBeforeTheBooksAreClosed(t *testing.T) {
 	s.journal.take()
 	s.edits()
 	check(t, "and are closed by the next one", []string{"tell q of generation 3: Succeeded", "books: - binding shop/x -> queue q key new"}, s.journal.take())
+}
+
+// Roll-outs give way while an edit is looked at, and not while it waits for one of them.
+func TestEditsAreGivenWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.session.Courtesy = &topology.Courtesy{}
+		givenWay := func() time.Duration {
+			began := time.Now()
+			s.session.Courtesy.GiveWay(t.Context())
+			return time.Since(began)
+		}
+		edit := func() {
+			s.t.Helper()
+			if _, err := s.cluster.EditsOf(t.Context(), s.session, Edited); err != nil {
+				s.t.Fatalf("edit: %v", err)
+			}
+		}
+		q := cr("shop/q", wants(queue("q")))
+		s.set(q, cr("shop/x", wants(exchange("x"))))
+		s.edits()
+		var during time.Duration
+		s.broker.during = func() { during = givenWay() }
+		s.set(cr("shop/q", wants(queue("q"), bind("x", "q", "k")), generation(2)))
+		edit()
+		check(t, "for a second: it is not done before", time.Second, during)
+		time.Sleep(time.Second)
+
+		s.broker.during = nil
+		held := s.cluster.stakeOf([]topology.OwnerKey{key("shop/q")})
+		release, err := s.cluster.locks.acquire(t.Context(), held)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.set(cr("shop/q", wants(queue("q")), generation(3)))
+		go edit()
+		synctest.Wait()
+		check(t, "it waits for a roll-out, which does not wait for it", time.Duration(0), givenWay())
+		release()
+		synctest.Wait()
+		check(t, "and is made then", []string{"exchange shop/x", "queue shop/q"}, byKind(s.broker.names()))
+	})
 }

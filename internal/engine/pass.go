@@ -14,6 +14,8 @@ const (
 	// SliceSize owners make one slice of a sweep: edits wait for one slice at
 	// the most.
 	SliceSize = 250
+	// fewEdits owners at a time are what somebody waits for, and others give way to.
+	fewEdits = 20
 	// settleTime is how long a quorum queue must seem empty: two statistics
 	// intervals of RabbitMQ (5 s each) and a margin.
 	settleTime = 11 * time.Second
@@ -43,6 +45,8 @@ type Session struct {
 	// Tell is called with the verdicts of a pass before its books are closed: somebody waits
 	// for them, and what they say is so already. nil if nobody does.
 	Tell func([]Verdict)
+	// Courtesy has roll-outs give way to a few edits; nil if they need not.
+	Courtesy *topology.Courtesy
 	// AllowDeletes is the id of the held deletions that may go; "" if nobody has
 	// allowed any.
 	AllowDeletes string
@@ -85,11 +89,14 @@ func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, e
 		return nil, nil
 	}
 	if part == RolledOut {
-		ctx = topology.InBulk(ctx)
+		ctx = topology.InBulk(ctx, s.Courtesy)
 	}
 	var report *Report
 	began := c.clock()
 	err := c.exclusively(ctx, owners, func(held *stake) (err error) {
+		if part == Edited && len(owners) <= fewEdits {
+			defer s.Courtesy.Edit()() // and not before: it may have waited for a roll-out
+		}
 		report, err = c.run(ctx, s, owners, held, nil)
 		return err
 	})

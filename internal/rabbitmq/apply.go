@@ -70,6 +70,7 @@ func (r *applying) each(ctx context.Context, indices []int, run func(int) error)
 	var group errgroup.Group
 	group.SetLimit(r.broker.options.Concurrency)
 	for _, i := range indices {
+		topology.GiveWay(ctx)
 		group.Go(func() error {
 			r.outcomes[i].Err = r.once(ctx, r.wave[i], func() error { return run(i) })
 			return nil

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/warrener-dev/warrener/internal/topology"
@@ -56,7 +57,7 @@ func TestManyBindings(t *testing.T) {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
 			observe(t, through, topology.Selection{All: true})
 			steps := slices.Concat(bindingsTo(vh, "events", mostImported+20), bindingsTo(vh, "plain", 10))
-			rollOut := topology.InBulk(t.Context())
+			rollOut := topology.InBulk(t.Context(), nil)
 			succeeded(t, through.Apply(rollOut, []topology.Step{create(&topology.Exchange{VirtualHost: vh, Name: "new", Type: "direct", Durable: true})}))
 			if tc.edits {
 				apply(t, through, create(&topology.Exchange{VirtualHost: vh, Name: "edited", Type: "direct", Durable: true}))
@@ -427,21 +428,29 @@ func TestTypeOfASource(t *testing.T) {
 	}
 }
 
-// More than a hundred are imported at a time only if all of them are bindings.
+// More than a hundred are imported at a time only if all of them are bindings, and beside
+// edits few, whatever they are.
 func TestNextImport(t *testing.T) {
 	queue, binding := topology.Step{ID: topology.QueueID("shop", "q")}, topology.Step{ID: topology.ID{Kind: topology.KindBinding, Scope: "shop", Name: "b"}}
 	for name, c := range map[string]struct {
 		reason string
 		wave   []topology.Step
+		edited time.Duration // ago; 0: never
 		want   int
 	}{
-		"Bindings":   {reason: "bindings take the broker little time", wave: slices.Repeat([]topology.Step{binding}, 600), want: mostBindings},
-		"Queues":     {reason: "queues do not", wave: slices.Repeat([]topology.Step{queue}, 600), want: mostImported},
-		"Led":        {reason: "nor do those behind a binding", wave: slices.Concat([]topology.Step{binding}, slices.Repeat([]topology.Step{queue}, 300)), want: mostImported},
-		"AllAndLess": {reason: "there are no more", wave: slices.Repeat([]topology.Step{queue}, 3), want: 3},
+		"BesideEdits": {reason: "edits wait behind them", wave: slices.Repeat([]topology.Step{binding}, 600), edited: restAfterEditing - time.Second, want: mostBesideEdits},
+		"EditedOnce":  {reason: "nobody edits any more", wave: slices.Repeat([]topology.Step{binding}, 600), edited: restAfterEditing, want: mostBindings},
+		"Bindings":    {reason: "bindings take the broker little time", wave: slices.Repeat([]topology.Step{binding}, 600), want: mostBindings},
+		"Queues":      {reason: "queues do not", wave: slices.Repeat([]topology.Step{queue}, 600), want: mostImported},
+		"Led":         {reason: "nor do those behind a binding", wave: slices.Concat([]topology.Step{binding}, slices.Repeat([]topology.Step{queue}, 300)), want: mostImported},
+		"AllAndLess":  {reason: "there are no more", wave: slices.Repeat([]topology.Step{queue}, 3), want: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := &applying{broker: &Broker{}, wave: c.wave}
+			if c.edited > 0 {
+				edited := time.Now().Add(-c.edited)
+				r.broker.edited.Store(&edited)
+			}
 			indices := make([]int, len(c.wave))
 			for i := range indices {
 				indices[i] = i
@@ -451,4 +460,42 @@ func TestNextImport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is rolled out gives way to an edit that is under way, and leaves the broker a rest after
+// an import if there was one a moment ago.
+func TestRollOutsGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		courtesy := &topology.Courtesy{}
+		r := &applying{broker: &Broker{options: Options{Concurrency: 1}}, wave: make([]topology.Step, 2), outcomes: make([]topology.Outcome, 2)}
+		begins := func(ctx context.Context) (after time.Duration) {
+			began := time.Now()
+			r.each(ctx, []int{0}, func(int) error { after = time.Since(began); return nil })
+			return after
+		}
+		rests := func(ctx context.Context) time.Duration {
+			began := time.Now()
+			r.rest(ctx, 200*time.Millisecond)
+			return time.Since(began)
+		}
+		bulk := topology.InBulk(t.Context(), courtesy)
+		if got := rests(bulk); got != 0 {
+			t.Errorf("it rests for %v, and nobody has edited anything", got)
+		}
+		time.AfterFunc(300*time.Millisecond, courtesy.Edit())
+		if got := begins(t.Context()); got != 0 {
+			t.Errorf("an edit begins after %v, want at once", got)
+		}
+		if got := begins(bulk); got != 300*time.Millisecond {
+			t.Errorf("a roll-out begins after %v, want when the edit is done", got)
+		}
+		edited := time.Now()
+		r.broker.edited.Store(&edited)
+		if got := rests(bulk); got != 200*time.Millisecond {
+			t.Errorf("it rests for %v, want as long as the import has taken", got)
+		}
+		if got := rests(t.Context()); got != 0 {
+			t.Errorf("an edit rests for %v, and somebody waits for it", got)
+		}
+	})
 }

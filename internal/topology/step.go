@@ -59,12 +59,3 @@ type Applier interface {
 	// keep the others from running; a failing request is retried as singles.
 	Apply(ctx context.Context, wave []Step) []Outcome
 }
-
-type inBulk struct{}
-
-// InBulk marks a context in which so much is applied that nobody waits for any of it: that
-// few steps come at once says nothing then.
-func InBulk(ctx context.Context) context.Context { return context.WithValue(ctx, inBulk{}, true) }
-
-// IsInBulk tells whether a context is so marked.
-func IsInBulk(ctx context.Context) bool { return ctx.Value(inBulk{}) != nil }

@@ -139,7 +139,7 @@ func (s *scene) editsDuringCreation(others int) *row {
 func (s *scene) callsDuringCreation(others int) *row {
 	s.tb.Helper()
 	all := s.editsWithoutAController(sizeOf(others), true)
-	return latencyRow("edit-calls", fmt.Sprintf("the change, its event, its calls to the broker and one status alone, without a controller, while %d others are created, declared on the broker, %d in each definitions upload, and given a status", others, uploaded), all)
+	return latencyRow("edit-calls", fmt.Sprintf("the change, its event, its calls to the broker and one status alone, without a controller, while %d others are created, imported and given a status", others), all)
 }
 
 // writesDuringCreation is the same without the broker.

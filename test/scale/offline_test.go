@@ -57,7 +57,8 @@ func measureUpload(s *scene, size size) time.Duration {
 // definitions are what a broker takes for a workload.
 func definitions(objects []v1alpha1.Object) map[string]any {
 	type object = map[string]any
-	var exchanges, queues, bindings []object
+	// None of them is null: the broker answers that with 500.
+	exchanges, queues, bindings := []object{}, []object{}, []object{}
 	for _, o := range objects {
 		switch o := o.(type) {
 		case *v1alpha1.Exchange:
