@@ -22,10 +22,7 @@ func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.
 	// Both lanes report; the later one must not work on the older status.
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
-	before := *c.GetStatus().DeepCopy()
-	if s.reported != nil && s.reportedUID == c.GetUID() {
-		before = *s.reported.DeepCopy()
-	}
+	before := *s.latest(c).DeepCopy()
 	after := s.status(before, c.GetGeneration(), cluster, time.Now())
 	if reflect.DeepEqual(before, after) {
 		return
@@ -45,21 +42,28 @@ func (r *Registry) reportConnection(ctx context.Context, s *session, c v1alpha1.
 		}
 		return
 	}
-	s.reported, s.reportedUID = after.DeepCopy(), c.GetUID()
+	s.reported, s.reportedUID, s.reportedVersion = after.DeepCopy(), c.GetUID(), version(patched)
 	announce(r.events, c, before.Conditions, after.Conditions)
 	announceLeftBehind(r.events, c, before, after)
 	announceHeld(r.events, c, s.key, before, after)
 }
 
-// knownCluster is the cluster that a connection last reached; "" if none. The
-// status in the cache may be older than the one that was written.
+// latest is the status that a connection has: the one that was written last, until the
+// cache has caught up with it. What the cache has then counts even if it is not what was
+// written: a pass for a connection of before, that was under way when this one was applied
+// under its name, may have written over it. The caller holds s.reporting.
+func (s *session) latest(c v1alpha1.Connection) *v1alpha1.ConnectionStatus {
+	if s.reported != nil && s.reportedUID == c.GetUID() && version(c) < s.reportedVersion {
+		return s.reported
+	}
+	return c.GetStatus()
+}
+
+// knownCluster is the cluster that a connection last reached; "" if none.
 func (s *session) knownCluster(c v1alpha1.Connection) string {
 	s.reporting.Lock()
 	defer s.reporting.Unlock()
-	if s.reported != nil && s.reportedUID == c.GetUID() {
-		return s.reported.ClusterID
-	}
-	return c.GetStatus().ClusterID
+	return s.latest(c).ClusterID
 }
 
 // status is what the session has to say of itself.

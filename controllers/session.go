@@ -55,6 +55,8 @@ type session struct {
 	reporting   sync.Mutex
 	reported    *v1alpha1.ConnectionStatus
 	reportedUID types.UID
+	// reportedVersion is the resource version that it has made.
+	reportedVersion uint64
 	// orphans is what was told of a connection that is gone; see orphans.go.
 	orphans v1alpha1.ConnectionStatus
 }
