@@ -118,6 +118,8 @@ func explainClient(err error, _ string) (topology.Class, string, bool) {
 		return topology.ClassTransport, "this listener wants TLS, and the connection is without: set tls", true
 	case strings.Contains(text, "HTTP response"):
 		return topology.ClassTransport, "what listens there speaks HTTP, not Kafka: is the port right?", true
+	case strings.Contains(text, "broker connection has died"):
+		return topology.ClassTransport, "no answer: the connection broke off", true
 	case strings.Contains(text, "broker is too old"):
 		return topology.ClassUnsupported, "this broker version does not know the request", true
 	}

@@ -180,3 +180,12 @@ func TestNewRefusesBadOptions(t *testing.T) {
 		}
 	}
 }
+
+// The client has an error without a type for a connection that ends while a request is under
+// way: it says that it will try again, which it has done by then.
+func TestConnectionThatBrokeOff(t *testing.T) {
+	class, reason := explain(errors.New("the broker connection has died and the request will be retried on a new connection"))
+	if want := "no answer: the connection broke off"; class != topology.ClassTransport || reason != want {
+		t.Errorf("it is explained as %s: %q, want %s: %q", class, reason, topology.ClassTransport, want)
+	}
+}

@@ -51,7 +51,7 @@ func TestManyBindings(t *testing.T) {
 			imports        int
 		}{
 			"administrator":           {user: server.User, password: server.Password, imports: 1},
-			"administrator who edits": {user: server.User, password: server.Password, edits: true, imports: 2},
+			"administrator who edits": {user: server.User, password: server.Password, edits: true, imports: (mostImported+20)/mostBesideEdits + 1},
 			"policymaker":             {user: user, password: password},
 		} {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
