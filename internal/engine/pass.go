@@ -101,7 +101,7 @@ func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, e
 		return err
 	})
 	if part == RolledOut {
-		c.noteRollout(s.Connection, began)
+		c.noteRollout(s.Connection, began, topology.Given(ctx))
 	}
 	if err != nil {
 		c.Touch(owners...)

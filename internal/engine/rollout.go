@@ -30,12 +30,13 @@ type rollout struct {
 	full bool
 }
 
-// noteRollout notes a pass that began at a time and has ended now.
-func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time) {
+// noteRollout notes a pass that began at a time and has ended now. What it has given way to
+// edits does not count: that was left to others already.
+func (c *Cluster) noteRollout(connection topology.ConnectionKey, began time.Time, given time.Duration) {
 	c.state.Lock()
 	defer c.state.Unlock()
 	now := c.clock()
-	c.rollouts[connection] = rollout{took: now.Sub(began), ended: now}
+	c.rollouts[connection] = rollout{took: max(now.Sub(began)-given, 0), ended: now}
 }
 
 // due tells when the next pass is to begin, for objects of which the first and the last

@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -65,10 +66,16 @@ func (c *Courtesy) GiveWay(ctx context.Context) {
 
 type inBulk struct{}
 
+// bulk is what bulk work shares.
+type bulk struct {
+	courtesy *Courtesy
+	given    atomic.Int64 // to edits, in nanoseconds
+}
+
 // InBulk marks a context in which so much is applied that nobody waits for any of it: that
 // few steps come at once says nothing then, and its steps give way to edits.
 func InBulk(ctx context.Context, courtesy *Courtesy) context.Context {
-	return context.WithValue(ctx, inBulk{}, courtesy)
+	return context.WithValue(ctx, inBulk{}, &bulk{courtesy: courtesy})
 }
 
 // IsInBulk tells whether a context is so marked.
@@ -76,6 +83,20 @@ func IsInBulk(ctx context.Context) bool { return ctx.Value(inBulk{}) != nil }
 
 // GiveWay waits for edits that are under way, in a context of bulk work; see Courtesy.
 func GiveWay(ctx context.Context) {
-	courtesy, _ := ctx.Value(inBulk{}).(*Courtesy)
-	courtesy.GiveWay(ctx)
+	work, ok := ctx.Value(inBulk{}).(*bulk)
+	if !ok {
+		return
+	}
+	began := time.Now()
+	work.courtesy.GiveWay(ctx)
+	work.given.Add(int64(time.Since(began)))
+}
+
+// Given is for how long the steps of bulk work have given way, added up.
+func Given(ctx context.Context) time.Duration {
+	work, ok := ctx.Value(inBulk{}).(*bulk)
+	if !ok {
+		return 0
+	}
+	return time.Duration(work.given.Load())
 }

@@ -54,8 +54,8 @@ func TestCourtesy(t *testing.T) {
 					ctx = InBulk(ctx, c)
 				}
 				tc.before(c)
-				if got := waits(ctx); got != tc.want {
-					t.Errorf("it waits for %v, want %v: %s", got, tc.want, tc.reason)
+				if got := waits(ctx); got != tc.want || Given(ctx) != tc.want {
+					t.Errorf("it waits for %v, and counts %v, want %v: %s", got, Given(ctx), tc.want, tc.reason)
 				}
 				time.Sleep(2 * time.Hour) // edits end in the bubble
 			})
