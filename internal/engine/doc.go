@@ -7,16 +7,22 @@
 //
 //	what lives between passes        cluster.go
 //	the steps of one pass            pass.go
+//	who is looked at next            dirty.go, rollout.go, sweep.go
+//	who may decide at the same time  locks.go
 //	what is read, and planned        draft.go
-//	a drift check, in slices         sweep.go
-//	waves, write-ahead, read-back    execute.go
+//	what is asked before the writes  ending.go, inquiry.go, validate.go
+//	written ahead, and let go of     books.go
+//	waves and read-back              execute.go
 //	when a failed object is retried  ledger.go
 //	what an owner is told            verdict.go
-//	what is declared no longer       drain.go
-//	what takes longer than a pass    operation.go
+//	what is counted over all owners  tally.go
 //	how often statuses tell numbers  news.go
+//	what is declared no longer       drain.go
+//	deletions that are held          departures.go
+//	what is left on the broker       forget.go
+//	what takes longer than a pass    operation.go
 //	what a pass would do             preview.go
-//	what is asked before the writes  validate.go
+//	after a process that was killed  inherited.go
 //	topics that are other ones now   topicid.go
 //	how much queues hold             depths.go
 //	the ports to the outside         ports.go

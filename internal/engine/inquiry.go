@@ -91,16 +91,3 @@ func (x *execution) permit(ctx context.Context, asked *inquiry) error {
 	}
 	return err
 }
-
-// newOnTheBooks lists what is there, and was not before this pass.
-func (x *execution) newOnTheBooks() []topology.ID {
-	x.cluster.state.Lock()
-	defer x.cluster.state.Unlock()
-	var out []topology.ID
-	for id := range x.fresh {
-		if _, there := x.cluster.world.Entry(id); there {
-			out = append(out, id)
-		}
-	}
-	return out
-}

@@ -41,14 +41,19 @@ func TestInquiry(t *testing.T) {
 		s.set(cr("shop/q", wants(q, fresh), generation(2)))
 		return s
 	}
+	made := []string{
+		"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
+		"create binding shop/x -> queue q key new", "delete binding shop/x -> queue q key old",
+		"books: - binding shop/x -> queue q key old",
+	}
+	undone := []string{
+		"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
+		"books: - binding shop/x -> queue q key new",
+	}
 	t.Run("NoNews", func(t *testing.T) {
 		s := edit(t, func(*stage) error { return nil })
 		s.edits()
-		check(t, "what is new is written ahead, and nothing sent before the answer", []string{
-			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
-			"create binding shop/x -> queue q key new", "delete binding shop/x -> queue q key old",
-			"books: - binding shop/x -> queue q key old",
-		}, s.journal.take())
+		check(t, "what is new is written ahead, and nothing sent before the answer", made, s.journal.take())
 	})
 	t.Run("NewsOfOthers", func(t *testing.T) {
 		s := edit(t, func(s *stage) error {
@@ -56,11 +61,7 @@ func TestInquiry(t *testing.T) {
 			return nil
 		})
 		s.edits()
-		check(t, "what is none of its business keeps nothing from ending", []string{
-			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
-			"create binding shop/x -> queue q key new", "delete binding shop/x -> queue q key old",
-			"books: - binding shop/x -> queue q key old",
-		}, s.journal.take())
+		check(t, "what is none of its business keeps nothing from ending", made, s.journal.take())
 	})
 	t.Run("TakenBack", func(t *testing.T) {
 		s := edit(t, func(s *stage) error {
@@ -68,10 +69,7 @@ func TestInquiry(t *testing.T) {
 			return nil
 		})
 		s.edits()
-		check(t, "nothing is sent, and the name that is new leaves the books", []string{
-			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
-			"books: - binding shop/x -> queue q key new",
-		}, s.journal.take())
+		check(t, "nothing is sent, and the name that is new leaves the books", undone, s.journal.take())
 	})
 	t.Run("WantedByAnother", func(t *testing.T) {
 		s := edit(t, func(s *stage) error {
@@ -79,22 +77,17 @@ func TestInquiry(t *testing.T) {
 			return nil
 		})
 		s.edits()
-		check(t, "it stays, for the other one", []string{
-			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
-			"books: - binding shop/x -> queue q key new",
+		check(t, "it stays, for the other one", slices.Concat(undone, []string{
 			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old",
 			"create binding shop/x -> queue q key new",
-		}, s.journal.take())
+		}), s.journal.take())
 	})
 	t.Run("Fails", func(t *testing.T) {
 		away := errors.New("the API server is away")
 		s := edit(t, func(*stage) error { return away })
 		_, err := s.editsFail()
 		check(t, "what failed is told", away.Error(), err.Error())
-		check(t, "nothing is sent, and the name that is new leaves the books", []string{
-			"books: + binding shop/x -> queue q key new, + binding shop/x -> queue q key old", "asked",
-			"books: - binding shop/x -> queue q key new",
-		}, s.journal.take())
+		check(t, "nothing is sent, and the name that is new leaves the books", undone, s.journal.take())
 		s.edits()
 		check(t, "the next pass makes the edit", []string{"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key new"}, byKind(s.broker.names()))
 	})
