@@ -24,7 +24,7 @@ kind-demo: ## The demo in a kind cluster, for machines with Docker
 
 ##@ Check it
 .PHONY: test test-long test-env-up test-env-down bench timelines lint lint-rules verify
-test: ## Every test, with real brokers: about 35 minutes on 2 cores. KEEP=1, PACKAGES=./internal/plan, TESTFLAGS='-run Name'
+test: ## Every test, with real brokers: about 18 minutes on 2 cores. KEEP=1, PACKAGES=./internal/plan, TESTFLAGS='-run Name'
 	@hack/with-testenv.sh hack/test.sh $(PACKAGES)
 test-long: ## The same with the full soak versions
 	@WARRENER_LONG=1 hack/with-testenv.sh hack/test.sh $(PACKAGES)

@@ -114,21 +114,11 @@ func announceContract(r recorder, object v1alpha1.Object, before, after v1alpha1
 // announceReport tells what a pass did that people did not ask for in so many
 // words.
 func (r *Registry) announceReport(connection runtime.Object, report *engine.Report) {
-	for owner, ids := range report.Corrected {
-		if object := r.cached(owner); object != nil {
-			record(r.events, object, corev1.EventTypeNormal, v1alpha1.ReasonDriftCorrected, "Correct",
-				"changed by somebody else and put right: "+engine.Describe(ids))
-		}
-	}
+	r.announceDone(connection, v1alpha1.ReasonDriftCorrected, "Correct", "changed by somebody else and put right", report.Corrected)
+	r.announceDone(connection, v1alpha1.ReasonAdopted, "Adopt", "existed already and is managed from now on", report.Adopted)
 	for owner, texts := range report.Recreated {
 		if object := r.cached(owner); object != nil {
 			record(r.events, object, corev1.EventTypeWarning, v1alpha1.ReasonRecreated, "Observe", strings.Join(texts, "; "))
-		}
-	}
-	for owner, ids := range report.Adopted {
-		if object := r.cached(owner); object != nil {
-			record(r.events, object, corev1.EventTypeNormal, v1alpha1.ReasonAdopted, "Adopt",
-				"existed already and is managed from now on: "+engine.Describe(ids))
 		}
 	}
 	if connection == nil {
@@ -141,31 +131,52 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 			deleted[step.Owners[0]] = append(deleted[step.Owners[0]], step.ID)
 		}
 	}
-	for _, told := range tellDeletions(deleted) {
-		recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete", told.note)
+	for _, told := range notes("deleted for ", deleted) {
+		recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete", told.text)
 	}
 }
 
-// deletionNote tells of deletions for some owners, of which it names the first as the one
-// that it is for.
-type deletionNote struct {
-	first topology.OwnerKey
-	note  string
+// announceDone tells owners what was done with what is theirs; the connection on their behalf
+// where they are many.
+func (r *Registry) announceDone(connection runtime.Object, reason, action, what string, done map[topology.OwnerKey][]topology.ID) {
+	if connection != nil && areMany(done) {
+		for _, told := range notes(what+": ", done) {
+			recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, reason, action, told.text)
+		}
+		return
+	}
+	for owner, ids := range done {
+		if object := r.cached(owner); object != nil {
+			record(r.events, object, corev1.EventTypeNormal, reason, action, what+": "+engine.Describe(ids))
+		}
+	}
 }
 
-// tellDeletions gives each owner a note, of as many as may go without a person's word. Of
-// more, each note names as many as fit: that is a fifteenth of the writes to the API server,
-// and more than a thousand events at once would be dropped on the way there.
-func tellDeletions(deleted map[topology.OwnerKey][]topology.ID) []deletionNote {
-	together := len(deleted) > plan.DefaultBreaker.Floor
-	var out []deletionNote
-	for _, owner := range slices.SortedFunc(maps.Keys(deleted), topology.OwnerKey.Compare) {
-		text := fmt.Sprintf("%s: %s", owner, engine.Describe(deleted[owner]))
-		if last := len(out) - 1; together && last >= 0 && len(out[last].note)+len("; ")+len(text) <= mostNote {
-			out[last].note += "; " + text
+// note tells what was done for some owners, of which it names the first as the one that it
+// is for.
+type note struct {
+	first topology.OwnerKey
+	text  string
+}
+
+// areMany: more than may go without a person's word are told of together.
+func areMany(done map[topology.OwnerKey][]topology.ID) bool {
+	return len(done) > plan.DefaultBreaker.Floor
+}
+
+// notes gives each owner a note, unless they are many: then each note names as many as fit. That
+// is a fifteenth of the writes to the API server, and more than a thousand events at once would
+// be dropped on the way there.
+func notes(lead string, done map[topology.OwnerKey][]topology.ID) []note {
+	together := areMany(done)
+	var out []note
+	for _, owner := range slices.SortedFunc(maps.Keys(done), topology.OwnerKey.Compare) {
+		text := fmt.Sprintf("%s: %s", owner, engine.Describe(done[owner]))
+		if last := len(out) - 1; together && last >= 0 && len(out[last].text)+len("; ")+len(text) <= mostNote {
+			out[last].text += "; " + text
 			continue
 		}
-		out = append(out, deletionNote{first: owner, note: "deleted for " + text})
+		out = append(out, note{first: owner, text: lead + text})
 	}
 	return out
 }

@@ -102,7 +102,28 @@ func TestAnnounceReport(t *testing.T) {
 	check(t, "without its connection there is nobody to tell of a deletion", []string(nil), e.take())
 }
 
-func TestTellDeletions(t *testing.T) {
+// Whoever brings what there is under Warrener's care adopts thousands at once.
+func TestAnnounceMany(t *testing.T) {
+	r, e, _ := newRegistry(newClient(t, interceptor.Funcs{}))
+	done := map[topology.OwnerKey][]topology.ID{}
+	for i := range plan.DefaultBreaker.Floor + 1 {
+		name := fmt.Sprintf("orders-%04d", i)
+		done[owner(name)] = []topology.ID{topology.QueueID("shop", name)}
+	}
+	r.announceReport(connectionObject(), &engine.Report{Adopted: done, Corrected: done})
+	got := e.take()
+	for i, lead := range []string{
+		"Normal DriftCorrected Correct on shop/broker for shop/orders-0000: changed by somebody else and put right: Queue shop/orders-0000: queue shop/orders-0000; ",
+		"Normal Adopted Adopt on shop/broker for shop/orders-0000: existed already and is managed from now on: Queue shop/orders-0000: queue shop/orders-0000; ",
+	} {
+		each := len(got) / 2
+		if each != 3 || !strings.HasPrefix(got[i*each], lead) || !strings.HasSuffix(got[(i+1)*each-1], "queue shop/orders-0050") {
+			t.Errorf("of many the connection tells, as many as fit at a time:\n%s", strings.Join(got, "\n"))
+		}
+	}
+}
+
+func TestNotes(t *testing.T) {
 	deleted := func(n int) map[topology.OwnerKey][]topology.ID {
 		out := map[topology.OwnerKey][]topology.ID{}
 		for i := range n {
@@ -111,30 +132,30 @@ func TestTellDeletions(t *testing.T) {
 		}
 		return out
 	}
-	few := tellDeletions(deleted(plan.DefaultBreaker.Floor))
+	few := notes("deleted for ", deleted(plan.DefaultBreaker.Floor))
 	check(t, "one event an owner", plan.DefaultBreaker.Floor, len(few))
-	check(t, "in order", deletionNote{owner("orders-0001"), "deleted for Queue shop/orders-0001: queue shop/orders-0001"}, few[1], cmp.AllowUnexported(deletionNote{}))
-	many := tellDeletions(deleted(2000))
+	check(t, "in order", note{owner("orders-0001"), "deleted for Queue shop/orders-0001: queue shop/orders-0001"}, few[1], cmp.AllowUnexported(note{}))
+	many := notes("deleted for ", deleted(2000))
 	if len(many) > 2000/15 {
 		t.Errorf("%d events for 2000 owners", len(many))
 	}
 	named := 0
 	for _, told := range many {
-		if len(told.note) > mostNote {
+		if len(told.text) > mostNote {
 			t.Errorf("the note for %s is cut off", told.first)
 		}
-		for part := range strings.SplitSeq(strings.TrimPrefix(told.note, "deleted for "), "; ") {
+		for part := range strings.SplitSeq(strings.TrimPrefix(told.text, "deleted for "), "; ") {
 			name := fmt.Sprintf("orders-%04d", named)
 			check(t, "each is named, and once", fmt.Sprintf("Queue shop/%s: queue shop/%s", name, name), part)
 			named++
 		}
 	}
 	check(t, "all are named", 2000, named)
-	check(t, "of nothing nothing is said", []deletionNote(nil), tellDeletions(nil))
+	check(t, "of nothing nothing is said", []note(nil), notes("deleted for ", nil))
 	long := topology.OwnerKey{Kind: "Queue", Namespace: "shop", Name: strings.Repeat("x", mostNote)}
 	all := deleted(plan.DefaultBreaker.Floor)
 	all[long] = []topology.ID{topology.QueueID("shop", "x")}
-	if told := tellDeletions(all); !slices.ContainsFunc(told, func(n deletionNote) bool { return n.first == long }) {
+	if told := notes("deleted for ", all); !slices.ContainsFunc(told, func(n note) bool { return n.first == long }) {
 		t.Error("what is too long for a note has one of its own, which is cut off")
 	}
 }

@@ -271,7 +271,6 @@ func (s *inventoryStore) first() *inventoryShard {
 
 // put writes a shard, unless it has been written since a change of it.
 func (s *inventoryStore) put(ctx context.Context, sh *inventoryShard, change int) error {
-	topology.GiveWay(ctx)
 	sh.writing.Lock()
 	defer sh.writing.Unlock()
 	object, upTo, err := s.unstored(sh, change)

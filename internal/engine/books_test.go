@@ -43,7 +43,7 @@ func (s *stage) crash() {
 			s.t.Fatalf("the pass was to be killed: %v", r)
 		}
 	}()
-	s.broker.during = func() { panic(killed) }
+	s.broker.during = func(context.Context) { panic(killed) }
 	s.edits()
 }
 

@@ -57,7 +57,7 @@ type broker struct {
 	// down: nothing gets through. cut: nothing is written, reads work.
 	down, cut error
 	// during runs while a wave is on its way.
-	during func()
+	during func(context.Context)
 	// observing runs while a read is on its way.
 	observing func(topology.Selection)
 }
@@ -159,9 +159,9 @@ func (b *broker) usage(id topology.ID) topology.Usage {
 }
 
 // Apply implements topology.Applier.
-func (b *broker) Apply(_ context.Context, wave []topology.Step) []topology.Outcome {
+func (b *broker) Apply(ctx context.Context, wave []topology.Step) []topology.Outcome {
 	if b.during != nil {
-		b.during()
+		b.during(ctx)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

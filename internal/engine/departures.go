@@ -81,7 +81,7 @@ func (c *Cluster) judge(s Session) bool {
 // concerned is looked at, past every cache, and what the breaker says: of whoever has gone
 // since, before there is a plan; of what else the plan ends, after it. With any news the
 // plan is made anew, and everybody is looked at if it ends something else. What is asked
-// meanwhile is to be answered before the plan is carried out, and to be ended.
+// then still is to be answered before the plan is carried out, and to be ended.
 func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.OwnerKey, held *stake, report *Report, live *topology.Snapshot) (p *draft, asked *inquiry, err error) {
 	planAnew := func() (*draft, error) {
 		return (&observation{cluster: c, session: s, held: held, report: report, live: live}).plan(ctx, owners)
@@ -93,20 +93,16 @@ func (c *Cluster) planned(ctx context.Context, s Session, owners []topology.Owne
 		}
 	}
 	c.judge(s)
-	if s.Refresh != nil && !everybody && !held.again {
-		asked = c.inquire(ctx, s, owners)
-	}
 	p, err = planAnew()
 	if err != nil || s.Refresh == nil || everybody {
-		return p, asked, err
+		return p, nil, err
 	}
 	looked := c.ending(p.Plan)
-	if !looked.none() && asked.covers(looked) {
-		return p, asked, nil
-	}
-	asked.end()
-	if looked.none() {
+	switch {
+	case looked.none():
 		return p, nil, nil
+	case looked.isOfBindings() && !held.again:
+		return p, inquire(ctx, s, looked), nil
 	}
 	if err := s.Refresh(ctx, looked); err != nil {
 		return nil, nil, err

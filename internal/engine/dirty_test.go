@@ -126,7 +126,7 @@ func TestRollOutsGatherTwiceAsLongAsTheyTake(t *testing.T) {
 	}
 	roll := func(takes time.Duration) {
 		t.Helper()
-		s.broker.during = func() { s.wait(takes) }
+		s.broker.during = func(context.Context) { s.wait(takes) }
 		defer func() { s.broker.during = nil }()
 		if report, err := s.cluster.EditsOf(context.Background(), s.session, RolledOut); err != nil || report == nil {
 			t.Fatal(report, err)

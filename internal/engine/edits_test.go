@@ -312,7 +312,7 @@ func TestClaimReplacedWhileAPassReads(t *testing.T) {
 		s.cluster.SetClaim(declared(2, "second"))
 	}
 	s.journal.take()
-	s.broker.during = func() {
+	s.broker.during = func(context.Context) {
 		if names := s.broker.names(); !slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "binding") }) {
 			t.Errorf("nothing leads to the queue any more: %q", names)
 		}

@@ -30,6 +30,13 @@ func (e Ending) covers(other Ending) bool {
 		!slices.ContainsFunc(other.Owners, func(key topology.OwnerKey) bool { return !slices.Contains(e.Owners, key) })
 }
 
+// isOfBindings tells whether these are all that ends, and whose owners are there: whether they
+// do depends on who declares them, and on nothing else.
+func (e Ending) isOfBindings() bool {
+	return !e.All && len(e.Owners) == 0 &&
+		!slices.ContainsFunc(e.Objects, func(id topology.ID) bool { return id.Kind != topology.KindBinding })
+}
+
 // ending tells what a plan takes away. It is everything if the plan ends an operation
 // of a departed owner, or takes a name from the books.
 func (c *Cluster) ending(p *plan.Plan) Ending {

@@ -5,14 +5,13 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/warrener-dev/warrener/internal/topology"
 )
 
-// What an edit lets go of is asked about while the pass plans and writes ahead, and nothing
-// is sent to the broker before there is an answer.
+// What an edit lets go of is asked about while the pass writes ahead, and nothing is sent to the
+// broker before there is an answer.
 func TestInquiry(t *testing.T) {
 	x, q := exchange("x"), queue("q")
 	old, fresh := bind("x", "q", "old"), bind("x", "q", "new")
@@ -22,12 +21,14 @@ func TestInquiry(t *testing.T) {
 		s.set(cr("shop/x", wants(x)), before)
 		s.edits()
 		s.journal.take()
-		first := true
+		first, read := true, false
+		s.broker.observing = func(topology.Selection) { read = true }
 		s.session.Refresh = func(_ context.Context, what Ending) error {
 			if !first {
 				return nil
 			}
 			first = false
+			check(t, "an answer is no older than what the broker has", true, read)
 			check(t, "it is about what the edit lets go of", Ending{Objects: []topology.ID{old.ID()}}, what)
 			for deadline := time.Now().Add(10 * time.Second); !slices.Contains(s.shelf.names(), fresh.ID().String()); time.Sleep(time.Millisecond) {
 				if time.Now().After(deadline) {
@@ -62,6 +63,14 @@ func TestInquiry(t *testing.T) {
 		})
 		s.edits()
 		check(t, "what is none of its business keeps nothing from ending", made, s.journal.take())
+	})
+	t.Run("Suspended", func(t *testing.T) {
+		s := edit(t, func(*stage) error { return errors.New("asked for nothing") })
+		suspended := cr("shop/q", wants(q, fresh), generation(3))
+		suspended.Suspended = true
+		s.set(suspended)
+		s.edits()
+		check(t, "what stays anyway is not asked about", []string(nil), s.journal.take())
 	})
 	t.Run("TakenBack", func(t *testing.T) {
 		s := edit(t, func(s *stage) error {
@@ -122,46 +131,4 @@ func TestToldBeforeTheBooksAreClosed(t *testing.T) {
 	s.journal.take()
 	s.edits()
 	check(t, "and are closed by the next one", []string{"tell q of generation 3: Succeeded", "books: - binding shop/x -> queue q key new"}, s.journal.take())
-}
-
-// Roll-outs give way while an edit is looked at, and not while it waits for one of them.
-func TestEditsAreGivenWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStage(t)
-		s.session.Courtesy = &topology.Courtesy{}
-		givenWay := func() time.Duration {
-			began := time.Now()
-			s.session.Courtesy.GiveWay(t.Context())
-			return time.Since(began)
-		}
-		edit := func() {
-			s.t.Helper()
-			if _, err := s.cluster.EditsOf(t.Context(), s.session, Edited); err != nil {
-				s.t.Fatalf("edit: %v", err)
-			}
-		}
-		q := cr("shop/q", wants(queue("q")))
-		s.set(q, cr("shop/x", wants(exchange("x"))))
-		s.edits()
-		var during time.Duration
-		s.broker.during = func() { during = givenWay() }
-		s.set(cr("shop/q", wants(queue("q"), bind("x", "q", "k")), generation(2)))
-		edit()
-		check(t, "for a second: it is not done before", time.Second, during)
-		time.Sleep(time.Second)
-
-		s.broker.during = nil
-		held := s.cluster.stakeOf([]topology.OwnerKey{key("shop/q")})
-		release, err := s.cluster.locks.acquire(t.Context(), held)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.set(cr("shop/q", wants(queue("q")), generation(3)))
-		go edit()
-		synctest.Wait()
-		check(t, "it waits for a roll-out, which does not wait for it", time.Duration(0), givenWay())
-		release()
-		synctest.Wait()
-		check(t, "and is made then", []string{"exchange shop/x", "queue shop/q"}, byKind(s.broker.names()))
-	})
 }

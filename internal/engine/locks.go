@@ -88,6 +88,14 @@ func (l *locks) blocked(s *stake) bool {
 	return false
 }
 
+// awaited tells whether a stake is in somebody's way.
+func (l *locks) awaited(s *stake) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := slices.Index(l.queue, s)
+	return at >= 0 && slices.ContainsFunc(l.queue[at+1:], s.collides)
+}
+
 func (s *stake) collides(other *stake) bool {
 	return s.all || other.all || meet(s.decides, other.decides) ||
 		meet(s.decides, other.needs) || meet(s.needs, other.decides)

@@ -114,7 +114,7 @@ func (m *machine) event(t *rapid.T) {
 		}
 	case "during":
 		next := m.draw(t, owner)
-		m.broker.during = func() {
+		m.broker.during = func(context.Context) {
 			m.broker.during = nil
 			m.declared[owner] = next
 			m.set(next)

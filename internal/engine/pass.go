@@ -88,25 +88,33 @@ func (c *Cluster) EditsOf(ctx context.Context, s Session, part Part) (*Report, e
 	if len(owners) == 0 {
 		return nil, nil
 	}
-	if part == RolledOut {
-		ctx = topology.InBulk(ctx, s.Courtesy)
-	}
 	var report *Report
+	var given time.Duration
 	began := c.clock()
 	err := c.exclusively(ctx, owners, func(held *stake) (err error) {
-		if part == Edited && len(owners) <= fewEdits {
+		ctx := ctx
+		switch {
+		case part == RolledOut:
+			ctx = c.inBulk(ctx, s, held)
+			defer func() { given += topology.Given(ctx) }()
+		case part == Edited && len(owners) <= fewEdits:
 			defer s.Courtesy.Edit()() // and not before: it may have waited for a roll-out
 		}
 		report, err = c.run(ctx, s, owners, held, nil)
 		return err
 	})
 	if part == RolledOut {
-		c.noteRollout(s.Connection, began, topology.Given(ctx))
+		c.noteRollout(s.Connection, began, given)
 	}
 	if err != nil {
 		c.Touch(owners...)
 	}
 	return report, err
+}
+
+// inBulk marks the context of a pass that nobody waits for, unless somebody waits for its stake.
+func (c *Cluster) inBulk(ctx context.Context, s Session, held *stake) context.Context {
+	return topology.InBulk(ctx, s.Courtesy, func() bool { return c.locks.awaited(held) })
 }
 
 // takeDue takes the dirty owners and those of failed or settling objects whose

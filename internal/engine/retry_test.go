@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestEditIsTriedAtOnce(t *testing.T) {
 		s := newStage(t)
 		s.broker.faults[bad.ID()] = []fault{refuse(topology.ClassRejected, "invalid arg")}
 		s.set(cr("shop/q", wants(bad)))
-		s.broker.during = func() {
+		s.broker.during = func(context.Context) {
 			s.broker.during = nil
 			s.set(cr("shop/q", wants(good), generation(2)))
 		}
@@ -74,7 +75,7 @@ func TestEditIsTriedAtOnce(t *testing.T) {
 	t.Run("DuringAPassThatGoesWell", func(t *testing.T) {
 		s := newStage(t)
 		s.set(cr("shop/t", wants(topic("t", "retention.ms", "1"))))
-		s.broker.during = func() {
+		s.broker.during = func(context.Context) {
 			s.broker.during = nil
 			s.set(cr("shop/t", wants(topic("t", "retention.ms", "2")), generation(2)))
 		}

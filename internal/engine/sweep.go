@@ -82,7 +82,7 @@ func (s *Sweep) Depths() map[topology.ID]topology.Depth { return s.live.Depths }
 func (s *Sweep) Done() bool { return len(s.rest) == 0 }
 
 // Slice checks the next owners. What changed since the broker was read is left
-// to the edits.
+// to the edits, and what is put right gives way to them.
 func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 	c := s.cluster
 	n := min(SliceSize, len(s.rest))
@@ -94,7 +94,7 @@ func (s *Sweep) Slice(ctx context.Context) (*Report, error) {
 		if len(owners) == 0 {
 			return nil
 		}
-		report, err = c.run(ctx, s.session, owners, held, s.live)
+		report, err = c.run(c.inBulk(ctx, s.session, held), s.session, owners, held, s.live)
 		report.ObserveTime += s.took
 		s.took = 0
 		return err

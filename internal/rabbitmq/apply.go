@@ -65,7 +65,7 @@ type applying struct {
 	lone  int
 }
 
-// each runs steps by their index and notes how they went.
+// each runs steps by their index and notes how they went. In bulk, each gives way to edits.
 func (r *applying) each(ctx context.Context, indices []int, run func(int) error) {
 	var group errgroup.Group
 	group.SetLimit(r.broker.options.Concurrency)
@@ -160,8 +160,12 @@ func (r *applying) settle(ctx context.Context, step topology.Step, err error) er
 	return err
 }
 
-// deleteUnused deletes queues of one virtual host that prove to be out of use.
+// deleteUnused deletes queues of one virtual host that prove to be out of use. It gives way to
+// edits before it reads whether they are, and not between that and the last of them: most are
+// deleted on the word of that reading alone.
 func (r *applying) deleteUnused(ctx context.Context, virtualHost string, indices []int) {
+	topology.GiveWay(ctx)
+	ctx = topology.Promptly(ctx)
 	read := sync.OnceValues(func() (map[topology.ID]queueUsage, error) {
 		return r.broker.queueUsage(r.broker.call(ctx, "read usage"), virtualHost)
 	})

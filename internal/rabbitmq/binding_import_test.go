@@ -57,7 +57,7 @@ func TestManyBindings(t *testing.T) {
 			through := open(t, Options{Endpoint: recorder.URL, Username: tc.user, Password: tc.password})
 			observe(t, through, topology.Selection{All: true})
 			steps := slices.Concat(bindingsTo(vh, "events", mostImported+20), bindingsTo(vh, "plain", 10))
-			rollOut := topology.InBulk(t.Context(), nil)
+			rollOut := topology.InBulk(t.Context(), nil, nil)
 			succeeded(t, through.Apply(rollOut, []topology.Step{create(&topology.Exchange{VirtualHost: vh, Name: "new", Type: "direct", Durable: true})}))
 			if tc.edits {
 				apply(t, through, create(&topology.Exchange{VirtualHost: vh, Name: "edited", Type: "direct", Durable: true}))
@@ -478,7 +478,7 @@ func TestRollOutsGiveWay(t *testing.T) {
 			r.rest(ctx, 200*time.Millisecond)
 			return time.Since(began)
 		}
-		bulk := topology.InBulk(t.Context(), courtesy)
+		bulk := topology.InBulk(t.Context(), courtesy, nil)
 		if got := rests(bulk); got != 0 {
 			t.Errorf("it rests for %v, and nobody has edited anything", got)
 		}
@@ -493,6 +493,13 @@ func TestRollOutsGiveWay(t *testing.T) {
 		r.broker.edited.Store(&edited)
 		if got := rests(bulk); got != 200*time.Millisecond {
 			t.Errorf("it rests for %v, want as long as the import has taken", got)
+		}
+		if got := rests(topology.InBulk(t.Context(), courtesy, func() bool { return true })); got != 0 {
+			t.Errorf("it rests for %v, and somebody waits for it", got)
+		}
+		began := time.Now()
+		if r.rest(bulk, 10*time.Second); time.Since(began) != time.Second {
+			t.Errorf("it rests for %v after an import that was not answered, want 1s", time.Since(began))
 		}
 		if got := rests(t.Context()); got != 0 {
 			t.Errorf("an edit rests for %v, and somebody waits for it", got)

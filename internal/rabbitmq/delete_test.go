@@ -1,10 +1,12 @@
 package rabbitmq
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	amqp "github.com/rabbitmq/amqp091-go"
@@ -107,6 +109,48 @@ func TestDeleteQueueRaces(t *testing.T) {
 		err = deleteUnusedQueue(t.Context(), b, removeUnused(q.ID()), stale)
 		wantError(t, err, topology.ClassInUse, "", "it has consumers")
 	})
+}
+
+// Quorum queues go on the word of the reading alone: an edit that begins after it does not make
+// it an old one.
+func TestDeletionsDoNotGiveWayAfterTheReading(t *testing.T) {
+	const queues = 3 * DefaultConcurrency
+	var totals []string
+	var steps []topology.Step
+	for i := range queues {
+		name := fmt.Sprint("q", i)
+		totals = append(totals, fmt.Sprintf(`{"name":%q,"vhost":"shop","type":"quorum","messages":0}`, name))
+		steps = append(steps, removeUnused(topology.QueueID("shop", name)))
+	}
+	begin := func() {}
+	answers := jsonAnswers(map[string]string{"/api/consumers/shop": "[]", "/api/queues/shop": "[" + strings.Join(totals, ",") + "]"})
+	b := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Method == http.MethodDelete:
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case strings.HasPrefix(r.URL.Path, "/api/consumers"):
+			begin()
+		}
+		answers(w, r)
+	})
+	given := func(courtesy *topology.Courtesy) time.Duration {
+		bulk := topology.InBulk(t.Context(), courtesy, nil)
+		succeeded(t, b.Apply(bulk, steps))
+		return topology.Given(bulk)
+	}
+
+	late := &topology.Courtesy{}
+	begin = func() { t.Cleanup(late.Edit()) }
+	if took := given(late); took != 0 {
+		t.Errorf("deletions waited for %v for an edit that began after the reading", took)
+	}
+	begin = func() {}
+	early := &topology.Courtesy{}
+	time.AfterFunc(50*time.Millisecond, early.Edit())
+	if given(early) == 0 {
+		t.Error("they did not wait for one that was under way before")
+	}
 }
 
 func TestDeleteExclusiveQueue(t *testing.T) {

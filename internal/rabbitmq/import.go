@@ -32,6 +32,8 @@ const (
 	mostBindings     = 500
 	mostBesideEdits  = 50
 	restAfterEditing = 5 * time.Second
+	// mostRest is enough for an edit, and an import that is not answered has taken much longer.
+	mostRest = time.Second
 	// fewSteps at a time are an edit.
 	fewSteps = 20
 )
@@ -54,14 +56,14 @@ func (r *applying) besideEdits() bool {
 }
 
 // rest leaves the broker to edits, if there are any, for as long as an import of a
-// roll-out has taken.
+// roll-out has taken, and for mostRest at the most.
 func (r *applying) rest(ctx context.Context, took time.Duration) {
-	if !topology.IsInBulk(ctx) || !r.besideEdits() {
+	if !topology.Yields(ctx) || !r.besideEdits() {
 		return
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(took):
+	case <-time.After(min(took, mostRest)):
 	}
 }
 

@@ -43,18 +43,19 @@ func (c *Courtesy) Edit() (done func()) {
 	}
 }
 
-// GiveWay waits until no edit is under way, for mostGiven at the most.
-func (c *Courtesy) GiveWay(ctx context.Context) {
+// GiveWay waits until no edit is under way, for mostGiven at the most, and returns for how long.
+func (c *Courtesy) GiveWay(ctx context.Context) time.Duration {
 	if c == nil {
-		return
+		return 0
 	}
 	c.mu.Lock()
 	over, left := c.over, time.Until(c.since.Add(mostGiven))
 	waits := c.edits > 0 && left > 0 && !time.Now().Before(c.free)
 	c.mu.Unlock()
 	if !waits {
-		return
+		return 0
 	}
+	began := time.Now()
 	timer := time.NewTimer(left)
 	defer timer.Stop()
 	select {
@@ -62,40 +63,56 @@ func (c *Courtesy) GiveWay(ctx context.Context) {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return time.Since(began)
 }
 
 type inBulk struct{}
 
-// bulk is what bulk work shares.
+// bulk is what bulk work shares; nil is none.
 type bulk struct {
 	courtesy *Courtesy
+	awaited  func() bool
 	given    atomic.Int64 // to edits, in nanoseconds
 }
 
+func bulkOf(ctx context.Context) *bulk {
+	work, _ := ctx.Value(inBulk{}).(*bulk)
+	return work
+}
+
 // InBulk marks a context in which so much is applied that nobody waits for any of it: that
-// few steps come at once says nothing then, and its steps give way to edits.
-func InBulk(ctx context.Context, courtesy *Courtesy) context.Context {
-	return context.WithValue(ctx, inBulk{}, &bulk{courtesy: courtesy})
+// few steps come at once says nothing then, and its steps give way to edits. Awaited tells
+// whether it keeps somebody waiting after all; nil if it never does.
+func InBulk(ctx context.Context, courtesy *Courtesy, awaited func() bool) context.Context {
+	return context.WithValue(ctx, inBulk{}, &bulk{courtesy: courtesy, awaited: awaited})
+}
+
+// Promptly takes the mark away: what is done upon a look must not come long after it.
+func Promptly(ctx context.Context) context.Context {
+	return context.WithValue(ctx, inBulk{}, (*bulk)(nil))
 }
 
 // IsInBulk tells whether a context is so marked.
-func IsInBulk(ctx context.Context) bool { return ctx.Value(inBulk{}) != nil }
+func IsInBulk(ctx context.Context) bool { return bulkOf(ctx) != nil }
 
-// GiveWay waits for edits that are under way, in a context of bulk work; see Courtesy.
+// Yields tells whether work gives way to edits: it is in bulk, and keeps nobody waiting.
+func Yields(ctx context.Context) bool {
+	work := bulkOf(ctx)
+	return work != nil && (work.awaited == nil || !work.awaited())
+}
+
+// GiveWay waits for edits that are under way, if the work yields to them; see Courtesy.
 func GiveWay(ctx context.Context) {
-	work, ok := ctx.Value(inBulk{}).(*bulk)
-	if !ok {
-		return
+	if Yields(ctx) {
+		work := bulkOf(ctx)
+		work.given.Add(int64(work.courtesy.GiveWay(ctx)))
 	}
-	began := time.Now()
-	work.courtesy.GiveWay(ctx)
-	work.given.Add(int64(time.Since(began)))
 }
 
 // Given is for how long the steps of bulk work have given way, added up.
 func Given(ctx context.Context) time.Duration {
-	work, ok := ctx.Value(inBulk{}).(*bulk)
-	if !ok {
+	work := bulkOf(ctx)
+	if work == nil {
 		return 0
 	}
 	return time.Duration(work.given.Load())

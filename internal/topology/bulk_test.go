@@ -51,7 +51,7 @@ func TestCourtesy(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ctx, c := t.Context(), &Courtesy{}
 				if tc.bulk {
-					ctx = InBulk(ctx, c)
+					ctx = InBulk(ctx, c, nil)
 				}
 				tc.before(c)
 				if got := waits(ctx); got != tc.want || Given(ctx) != tc.want {
@@ -67,14 +67,32 @@ func TestCourtesy(t *testing.T) {
 			defer cancel()
 			c := &Courtesy{}
 			defer c.Edit()()
-			if got := waits(InBulk(ctx, c)); got != 100*time.Millisecond {
+			if got := waits(InBulk(ctx, c, nil)); got != 100*time.Millisecond {
 				t.Errorf("it waits for %v, and was called off after 100ms", got)
+			}
+		})
+	})
+	t.Run("Awaited", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c, awaited := &Courtesy{}, false
+			ctx := InBulk(t.Context(), c, func() bool { return awaited })
+			edit(c, 300*time.Millisecond)
+			awaited = true
+			if got := waits(ctx); got != 0 {
+				t.Errorf("it waits for %v, and somebody for it", got)
+			}
+			awaited = false
+			if got := waits(Promptly(ctx)); got != 0 {
+				t.Errorf("it waits for %v after what it has looked at", got)
+			}
+			if got := waits(ctx); got != 300*time.Millisecond {
+				t.Errorf("it waits for %v, and nobody waits for it any more", got)
 			}
 		})
 	})
 	t.Run("Nobody", func(t *testing.T) {
 		var c *Courtesy
 		c.Edit()()
-		GiveWay(InBulk(t.Context(), c)) // a session without courtesy
+		GiveWay(InBulk(t.Context(), c, nil)) // a session without courtesy
 	})
 }

@@ -111,9 +111,13 @@ func (c *sharers) declare(prefix string, each int) {
 	}
 }
 
+// flooded queues are more than a replica sends at once. What is dropped again the breaker counts
+// for ten minutes: with the two queues of each of eight rounds, a site can be flooded three times.
+const flooded = 10
+
 // flood declares many queues on one of the sites that a replica works on: on another
-// one each time, since the breaker counts what is dropped again.
-func (c *sharers) flood(on *replica, prefix string, n int) {
+// one each time, as long as there is one.
+func (c *sharers) flood(on *replica, prefix string) {
 	c.t.Helper()
 	served := on.served(time.Now().Add(-time.Minute))
 	var s *branch
@@ -126,7 +130,7 @@ func (c *sharers) flood(on *replica, prefix string, n int) {
 		c.t.Fatal("the replica works on nothing")
 	}
 	s.floods++
-	for i := range n {
+	for i := range flooded {
 		q := queue(fmt.Sprintf("%s-%s-many-%02d", s.name, prefix, i), s.name, v1alpha1.QueueTypeClassic)
 		s.queues[q.Name] = q
 		c.create(q)
@@ -157,7 +161,17 @@ func (c *sharers) settled() {
 		c.ready(objects...)
 	}
 	for _, s := range c.sites {
-		within(c.t, "the queues of "+s.name, s.asDeclared(c.t))
+		asDeclared := s.asDeclared(c.t)
+		within(c.t, fmt.Sprintf("the queues of %s, flooded %d times", s.name, s.floods), func(ctx context.Context) (bool, string) {
+			same, differs := asDeclared(ctx)
+			if err := c.client.Get(ctx, client.ObjectKeyFromObject(s.connection), s.connection); err != nil {
+				c.t.Fatal(err)
+			}
+			if held := s.connection.Status.HeldDeletions; held != nil {
+				differs = fmt.Sprintf("%d deletions are held; %s", held.Count, differs)
+			}
+			return same, differs
+		})
 	}
 }
 
@@ -300,8 +314,8 @@ func (c *sharers) outage(prefix string, killed, paused *replica, pause time.Dura
 	busy, letGo := killed.hold(c.t)
 	held, release := paused.hold(c.t)
 	c.declare(prefix, 1)
-	c.flood(killed, prefix, 20)
-	c.flood(paused, prefix, 20)
+	c.flood(killed, prefix)
+	c.flood(paused, prefix)
 	<-busy
 	<-held
 	var both sync.WaitGroup
