@@ -131,24 +131,27 @@ func (r *Registry) announceReport(connection runtime.Object, report *engine.Repo
 			deleted[step.Owners[0]] = append(deleted[step.Owners[0]], step.ID)
 		}
 	}
-	for _, told := range notes("deleted for ", deleted) {
-		recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, v1alpha1.ReasonDeleted, "Delete", told.text)
-	}
+	announceOnBehalf(r.events, connection, v1alpha1.ReasonDeleted, "Delete", "deleted for ", deleted)
 }
 
 // announceDone tells owners what was done with what is theirs; the connection on their behalf
 // where they are many.
 func (r *Registry) announceDone(connection runtime.Object, reason, action, what string, done map[topology.OwnerKey][]topology.ID) {
 	if connection != nil && areMany(done) {
-		for _, told := range notes(what+": ", done) {
-			recordFor(r.events, connection, reference(told.first), corev1.EventTypeNormal, reason, action, told.text)
-		}
+		announceOnBehalf(r.events, connection, reason, action, what+": ", done)
 		return
 	}
 	for owner, ids := range done {
 		if object := r.cached(owner); object != nil {
 			record(r.events, object, corev1.EventTypeNormal, reason, action, what+": "+engine.Describe(ids))
 		}
+	}
+}
+
+// announceOnBehalf tells on a connection what was done for owners.
+func announceOnBehalf(r recorder, connection runtime.Object, reason, action, lead string, done map[topology.OwnerKey][]topology.ID) {
+	for _, told := range notes(lead, done) {
+		recordFor(r, connection, reference(told.first), corev1.EventTypeNormal, reason, action, told.text)
 	}
 }
 

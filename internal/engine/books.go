@@ -141,10 +141,13 @@ func (c *Cluster) remember(put []topology.Entry, drop []topology.ID) {
 
 // book changes the stored inventory, and takes along the departures if they are to be stored.
 func (c *Cluster) book(ctx context.Context, epoch int, put []topology.Entry, drop []topology.ID) error {
-	topology.GiveWay(ctx) // and not with the books open, for which an edit may wait
+	any := len(put)+len(drop) > 0
+	if any {
+		topology.GiveWay(ctx) // and not with the books open, for which an edit may wait
+	}
 	departures, release := c.openBooks()
 	defer release()
-	if len(put) == 0 && len(drop) == 0 && departures == nil {
+	if !any && departures == nil {
 		return nil
 	}
 	c.state.Lock()

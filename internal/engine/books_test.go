@@ -67,19 +67,14 @@ func TestWritesBesideARollOut(t *testing.T) {
 			<-release
 		}
 	}
-	pass := func(part Part) {
-		if _, err := s.cluster.EditsOf(context.Background(), s.session, part); err != nil {
-			t.Error(err)
-		}
-	}
 	s.set(cr("shop/new", wants(queue("new"))))
 	s.wait(rolloutPause)
 	var all sync.WaitGroup
-	all.Go(func() { pass(RolledOut) })
+	all.Go(func() { s.pass(RolledOut) })
 	<-rolling
 	s.set(cr("shop/r0", wants(queue("r0", "x-max-length", int64(1)))))
 	edited := make(chan struct{})
-	all.Go(func() { pass(Edited); close(edited) })
+	all.Go(func() { s.pass(Edited); close(edited) })
 	select {
 	case <-edited:
 	case <-time.After(time.Minute):
@@ -87,7 +82,7 @@ func TestWritesBesideARollOut(t *testing.T) {
 	}
 	s.remove(old[1])
 	s.wait(rolloutPause)
-	all.Go(func() { pass(RolledOut) })
+	all.Go(func() { s.pass(RolledOut) })
 	time.Sleep(50 * time.Millisecond) // it comes as far as it can
 	check(t, "the deletion waits", int64(0), withDepartures.Load())
 	close(release)

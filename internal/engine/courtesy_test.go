@@ -15,20 +15,14 @@ func TestWhatIsDoneInBulk(t *testing.T) {
 	var bulk []bool
 	s.broker.during = func(ctx context.Context) { bulk = append(bulk, topology.IsInBulk(ctx)) }
 	q := queue("q")
-	pass := func(part Part) {
-		t.Helper()
-		if _, err := s.cluster.EditsOf(t.Context(), s.session, part); err != nil {
-			t.Fatal(err)
-		}
-	}
 	s.set(cr("shop/q", wants(q)))
 	s.wait(time.Minute) // nothing else is to come
-	pass(RolledOut)
+	s.pass(RolledOut)
 	delete(s.broker.live, q.ID())
 	s.wait(time.Minute)
 	s.sweep()
 	s.set(cr("shop/q", wants(q, queue("other")), generation(2)))
-	pass(Edited)
+	s.pass(Edited)
 	check(t, "what is new, what is put right, what is edited", []bool{true, true, false}, bulk)
 }
 
@@ -42,19 +36,13 @@ func TestEditsAreGivenWay(t *testing.T) {
 			s.session.Courtesy.GiveWay(t.Context())
 			return time.Since(began)
 		}
-		edit := func() {
-			s.t.Helper()
-			if _, err := s.cluster.EditsOf(t.Context(), s.session, Edited); err != nil {
-				s.t.Fatalf("edit: %v", err)
-			}
-		}
 		q := cr("shop/q", wants(queue("q")))
 		s.set(q, cr("shop/x", wants(exchange("x"))))
 		s.edits()
 		var during time.Duration
 		s.broker.during = func(context.Context) { during = givenWay() }
 		s.set(cr("shop/q", wants(queue("q"), bind("x", "q", "k")), generation(2)))
-		edit()
+		s.pass(Edited)
 		check(t, "for a second: it is not done before", time.Second, during)
 		time.Sleep(time.Second)
 
@@ -65,7 +53,7 @@ func TestEditsAreGivenWay(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.set(cr("shop/q", wants(queue("q")), generation(3)))
-		go edit()
+		go s.pass(Edited)
 		synctest.Wait()
 		check(t, "it waits for a roll-out, which does not wait for it", time.Duration(0), givenWay())
 		release()
@@ -82,25 +70,18 @@ func TestAnEditWaitsForARollOut(t *testing.T) {
 		x := cr("shop/x", wants(exchange("x")))
 		s.set(x)
 		s.edits()
-		edit := func() {
-			if _, err := s.cluster.EditsOf(t.Context(), s.session, Edited); err != nil {
-				t.Errorf("edit: %v", err)
-			}
-		}
 		var yields []bool
 		s.broker.during = func(ctx context.Context) {
 			s.broker.during = nil
 			yields = append(yields, topology.Yields(ctx))
 			s.set(cr("shop/x", wants(exchange("x"), exchange("y")), generation(2)))
-			go edit()
+			go s.pass(Edited)
 			synctest.Wait()
 			yields = append(yields, topology.Yields(ctx))
 		}
 		s.set(cr("shop/q", wants(queue("q"), bind("x", "q", "k"))))
 		s.wait(time.Minute)
-		if _, err := s.cluster.EditsOf(t.Context(), s.session, RolledOut); err != nil {
-			t.Fatal(err)
-		}
+		s.pass(RolledOut)
 		synctest.Wait()
 		check(t, "until an edit waits for what it does", []bool{true, false}, yields)
 		check(t, "which is made then", []string{"exchange shop/x", "exchange shop/y", "queue shop/q", "binding shop/x -> queue q key k"}, byKind(s.broker.names()))
@@ -117,11 +98,7 @@ func TestBooksAreShutWhileARollOutGivesWay(t *testing.T) {
 		s.set(cr("shop/q", wants(queue("q"))))
 		s.wait(time.Minute)
 		done := s.session.Courtesy.Edit()
-		go func() {
-			if _, err := s.cluster.EditsOf(t.Context(), s.session, RolledOut); err != nil {
-				t.Errorf("roll-out: %v", err)
-			}
-		}()
+		go s.pass(RolledOut)
 		synctest.Wait()
 		check(t, "it has not written ahead", []string{"exchange shop/x"}, s.shelf.names())
 		if s.cluster.books.TryLock() {
@@ -132,5 +109,20 @@ func TestBooksAreShutWhileARollOutGivesWay(t *testing.T) {
 		done()
 		synctest.Wait()
 		check(t, "and goes on when the edit is done", []string{"exchange shop/x", "queue shop/q"}, byKind(s.broker.names()))
+	})
+}
+
+// Who has nothing to write has nothing to give way with: a drift check that finds nothing.
+func TestAnIdleDriftCheckDoesNotGiveWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t)
+		s.session.Courtesy = &topology.Courtesy{}
+		s.set(cr("shop/x", wants(exchange("x"))))
+		s.edits()
+		s.wait(time.Minute)
+		defer s.session.Courtesy.Edit()()
+		began := time.Now()
+		check(t, "all is as declared", 0, len(s.sweep().Outcomes))
+		check(t, "it waits for nobody", time.Duration(0), time.Since(began))
 	})
 }

@@ -47,16 +47,7 @@ func TestWhatOthersNeedComesFirst(t *testing.T) {
 // Edits do not wait for a roll-out, which gathers and runs beside them.
 func TestRollOutBesideEdits(t *testing.T) {
 	s := newStage(t)
-	pass := func(part Part) int {
-		report, err := s.cluster.EditsOf(context.Background(), s.session, part)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if report == nil {
-			return 0
-		}
-		return len(report.Verdicts)
-	}
+	pass := func(part Part) int { return len(s.pass(part).Verdicts) }
 	due := func(part Part) string {
 		at, any := s.cluster.NextOf(via, part)
 		if !any {

@@ -1,8 +1,6 @@
 package engine
 
-import (
-	"context"
-)
+import "context"
 
 // inquiry looks past the caches at what could keep something from ending, while the pass
 // writes ahead: somebody waits for an edit, and both are questions to somebody else. Nothing is

@@ -45,7 +45,7 @@ type Session struct {
 	// Tell is called with the verdicts of a pass before its books are closed: somebody waits
 	// for them, and what they say is so already. nil if nobody does.
 	Tell func([]Verdict)
-	// Courtesy has roll-outs give way to a few edits; nil if they need not.
+	// Courtesy has roll-outs and drift checks give way to a few edits; nil if they need not.
 	Courtesy *topology.Courtesy
 	// AllowDeletes is the id of the held deletions that may go; "" if nobody has
 	// allowed any.

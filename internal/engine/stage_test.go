@@ -29,6 +29,7 @@ type stage struct {
 }
 
 type fataler interface {
+	Errorf(format string, args ...any)
 	Helper()
 	Fatalf(format string, args ...any)
 }
@@ -78,6 +79,19 @@ func (s *stage) edits() *Report {
 	report, err := s.cluster.Edits(context.Background(), s.session)
 	if err != nil {
 		s.t.Fatalf("edits: %v", err)
+	}
+	if report == nil {
+		return &Report{}
+	}
+	return report
+}
+
+// pass runs a pass of edits of one part, which must not fail, in any goroutine.
+func (s *stage) pass(part Part) *Report {
+	s.t.Helper()
+	report, err := s.cluster.EditsOf(context.Background(), s.session, part)
+	if err != nil {
+		s.t.Errorf("pass of part %d: %v", part, err)
 	}
 	if report == nil {
 		return &Report{}
