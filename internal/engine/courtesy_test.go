@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -70,19 +71,20 @@ func TestAnEditWaitsForARollOut(t *testing.T) {
 		x := cr("shop/x", wants(exchange("x")))
 		s.set(x)
 		s.edits()
+		var edit sync.WaitGroup
 		var yields []bool
 		s.broker.during = func(ctx context.Context) {
 			s.broker.during = nil
 			yields = append(yields, topology.Yields(ctx))
 			s.set(cr("shop/x", wants(exchange("x"), exchange("y")), generation(2)))
-			go s.pass(Edited)
+			edit.Go(func() { s.pass(Edited) })
 			synctest.Wait()
 			yields = append(yields, topology.Yields(ctx))
 		}
 		s.set(cr("shop/q", wants(queue("q"), bind("x", "q", "k"))))
 		s.wait(time.Minute)
 		s.pass(RolledOut)
-		synctest.Wait()
+		edit.Wait()
 		check(t, "until an edit waits for what it does", []bool{true, false}, yields)
 		check(t, "which is made then", []string{"exchange shop/x", "exchange shop/y", "queue shop/q", "binding shop/x -> queue q key k"}, byKind(s.broker.names()))
 	})
