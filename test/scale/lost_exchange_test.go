@@ -78,7 +78,7 @@ func (s *scene) redeclare(size size) time.Duration {
 	s.tb.Helper()
 	s.broker.Must(s.tb, "DELETE", s.exchange(), nil, nil)
 	start := time.Now()
-	s.broker.Must(s.tb, "PUT", s.exchange(), map[string]any{"type": "topic", "durable": true, "auto_delete": false, "internal": false, "arguments": map[string]any{}}, nil)
+	s.broker.Must(s.tb, "PUT", s.exchange(), map[string]any{"type": exchangeType(), "durable": true, "auto_delete": false, "internal": false, "arguments": map[string]any{}}, nil)
 	var numbers []int
 	for i := 0; i < size.bindings; i += size.exchanges {
 		numbers = append(numbers, i)

@@ -9,6 +9,7 @@ import (
 	"github.com/go-logr/logr"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/warrener-dev/warrener/api/v1alpha1"
 	"github.com/warrener-dev/warrener/test/harness"
 )
 
@@ -19,6 +20,12 @@ func TestMain(m *testing.M) {
 
 // series is the RabbitMQ that is measured.
 func series() string { return cmp.Or(os.Getenv("WARRENER_BENCH_RABBITMQ"), "4.0") }
+
+// exchangeType is that of all exchanges of a workload. Bindings of topic exchanges are imported,
+// others are not.
+func exchangeType() v1alpha1.ExchangeType {
+	return cmp.Or(v1alpha1.ExchangeType(os.Getenv("WARRENER_BENCH_EXCHANGES")), v1alpha1.ExchangeTypeTopic)
+}
 
 // scaled makes a number of objects, edits or connections smaller by
 // WARRENER_BENCH_SCALE, for a look on a busy machine: 0.1 is a tenth.

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/warrener-dev/warrener/api/v1alpha1"
@@ -136,30 +137,41 @@ func (t *topicRun) patchAll() {
 	})
 }
 
-// deleted is the time from the first delete until all topics are gone. So many
-// at once are held until somebody says that it is meant: that is done at once.
+// deleted is the time from the first delete until all topics are gone, from the broker and from
+// the books. So many at once are held until somebody says that it is meant: whoever watches the
+// connection does so as soon as it asks, while others may still be deleted.
 func (t *topicRun) deleted() time.Duration {
 	s := t.s
 	s.tb.Helper()
-	start := time.Now()
-	inParallel(s.tb, t.objects, func(o v1alpha1.Object) error { return s.client.Delete(s.tb.Context(), o) })
-	key := types.NamespacedName{Namespace: t.namespace, Name: "kafka"}
+	ctx, stop := context.WithCancel(s.tb.Context())
+	defer stop()
+	changes := make(chan v1alpha1.ConnectionStatus, 1000)
 	allowed := ""
-	s.until("all topics to be gone", func() bool {
-		var c v1alpha1.KafkaConnection
-		if err := s.client.Get(s.tb.Context(), key, &c); err != nil {
-			s.tb.Fatal(err)
-		}
-		if held := c.Status.HeldDeletions; held != nil && held.Window != allowed {
+	follow(ctx, s.tb, s.client, &v1alpha1.KafkaConnectionList{}, t.namespace, "kafka", func(_ watch.EventType, o client.Object) {
+		status := o.(*v1alpha1.KafkaConnection).Status
+		if held := status.HeldDeletions; held != nil && held.Window != allowed {
 			allowed = held.Window
 			patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationAllowDeletes, allowed)
-			if err := s.client.Patch(s.tb.Context(), &c, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil {
-				s.tb.Fatal(err)
+			if err := s.client.Patch(ctx, o, client.RawPatch(types.MergePatchType, []byte(patch))); err != nil && ctx.Err() == nil {
+				s.tb.Error(err)
 			}
 		}
-		return c.Status.Owned == 0 && c.Status.PendingDeletions == 0 && c.Status.HeldDeletions == nil && t.left() == 0
+		changes <- status
 	})
-	return time.Since(start)
+	start := time.Now()
+	inParallel(s.tb, t.objects, func(o v1alpha1.Object) error { return s.client.Delete(s.tb.Context(), o) })
+	deadline := time.After(patience)
+	for {
+		select {
+		case status := <-changes:
+			if status.Owned == 0 && status.PendingDeletions == 0 && status.HeldDeletions == nil {
+				s.until("all topics to be gone", func() bool { return t.left() == 0 })
+				return time.Since(start)
+			}
+		case <-deadline:
+			s.tb.Fatalf("%d topics are left after %s", t.left(), patience)
+		}
+	}
 }
 
 // left is how many of the topics are on the broker.

@@ -39,7 +39,7 @@ func workload(namespace string, s size) []v1alpha1.Object {
 	for i := range s.exchanges {
 		out = append(out, &v1alpha1.Exchange{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: fmt.Sprintf("exchange-%d", i)},
-			Spec:       v1alpha1.ExchangeSpec{ConnectionRef: connection, Type: "topic"},
+			Spec:       v1alpha1.ExchangeSpec{ConnectionRef: connection, Type: exchangeType()},
 		})
 	}
 	for i := range s.queues {
