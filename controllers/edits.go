@@ -33,9 +33,15 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	result, err := r.pass(ctx, s, c, LaneEdits, broker, cluster)
 	if _, failed := s.inTrouble(); failed {
-		r.intake.giveBack(key, staying(changed)) // they are to be told why
+		r.takeInLater(key, staying(changed)) // they are to be told why
 	}
 	return result, err
+}
+
+// takeInLater gives objects back as if they had changed, and has the Edits lane see to them.
+func (r *Registry) takeInLater(key topology.ConnectionKey, changed map[topology.OwnerKey]*departure) {
+	r.intake.giveBack(key, changed)
+	r.queue(Request{key, LaneEdits}, 0)
 }
 
 // takeInNews turns what changed into claims on the cluster that it returns, if the
@@ -129,11 +135,11 @@ func (r *Registry) rollOut(ctx context.Context, key topology.ConnectionKey) (rec
 		return reconcile.Result{}, err
 	}
 	broker, cluster, working := s.working()
-	if !working || !s.upToDate(c) {
-		return reconcile.Result{}, nil // the Sweep lane queues the edits again once it works
+	var result reconcile.Result
+	if working && s.upToDate(c) { // else the Sweep lane queues the edits again once it works
+		result, err = r.pass(ctx, s, c, LaneRollOut, broker, cluster)
 	}
-	result, err := r.pass(ctx, s, c, LaneRollOut, broker, cluster)
-	if _, failed := s.inTrouble(); failed {
+	if _, failed := s.inTrouble(); failed && cluster != nil {
 		// The Edits lane tells those why that have not been told anything yet.
 		untold := map[topology.OwnerKey]*departure{}
 		for _, owner := range cluster.Owners(key) {
@@ -141,8 +147,7 @@ func (r *Registry) rollOut(ctx context.Context, key topology.ConnectionKey) (rec
 				untold[owner] = nil
 			}
 		}
-		r.intake.giveBack(key, untold)
-		r.queue(Request{key, LaneEdits}, 0)
+		r.takeInLater(key, untold)
 	}
 	return result, err
 }
@@ -276,7 +281,7 @@ func (r *Registry) explainTrouble(s *session, c v1alpha1.Connection, changed map
 	}
 	var objects []v1alpha1.Object
 	for owner := range changed {
-		if object := r.cached(owner); object != nil && object.GetStatus().ObservedGeneration != object.GetGeneration() {
+		if object := r.cached(owner); object != nil && !r.status.hasWord(object) {
 			objects = append(objects, object)
 		}
 	}

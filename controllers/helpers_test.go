@@ -161,14 +161,20 @@ func newRegistry(c client.Client) (*Registry, *events, *queued) {
 }
 
 // silent is a broker with nothing on it that answers a probe, and reads unless
-// told otherwise.
-type silent struct{ probing, reading error }
+// told otherwise. whileReading, if set, happens meanwhile.
+type silent struct {
+	probing, reading error
+	whileReading     func()
+}
 
 func (b *silent) probe(context.Context) (identity, error) {
 	return identity{clusterID: "one", version: "4.3.0"}, b.probing
 }
 
 func (b *silent) Observe(_ context.Context, sel topology.Selection) (*topology.Snapshot, error) {
+	if b.whileReading != nil {
+		b.whileReading()
+	}
 	return &topology.Snapshot{Selection: sel}, b.reading
 }
 

@@ -50,7 +50,7 @@ type statusWriter struct {
 	mu      sync.Mutex
 	wake    *sync.Cond
 	queue   *verdictQueue
-	busy    map[topology.OwnerKey]bool
+	inHand  map[topology.OwnerKey]engine.Verdict
 	stopped bool
 	// recent statuses are newer than the cache's copy of the object.
 	recent map[topology.OwnerKey]recentStatus
@@ -69,7 +69,7 @@ func newStatusWriter(c client.Client, contracts *contracts, log logr.Logger, clo
 		client: c, log: log, clock: clock, contracts: contracts, courtesy: &topology.Courtesy{},
 		queue:  newVerdictQueue(),
 		enter:  func(context.Context, topology.ConnectionKey) (func(), bool) { return func() {}, true },
-		busy:   map[topology.OwnerKey]bool{},
+		inHand: map[topology.OwnerKey]engine.Verdict{},
 		recent: map[topology.OwnerKey]recentStatus{},
 
 		standing: newStanding(),
@@ -109,6 +109,22 @@ func (w *statusWriter) add(verdicts []engine.Verdict) {
 	w.wake.Broadcast()
 }
 
+// hasWord tells whether an object's status is about its present generation, or is about to
+// be: the cache may be behind.
+func (w *statusWriter) hasWord(object v1alpha1.Object) bool {
+	key := keyOf(object)
+	w.mu.Lock()
+	queued, inHand := w.queue.latest[key].Owner, w.inHand[key].Owner
+	w.mu.Unlock()
+	for _, owner := range []topology.Owner{queued, inHand} {
+		if owner.UID == string(object.GetUID()) && owner.Generation == object.GetGeneration() {
+			return true
+		}
+	}
+	status, _ := w.present(key, object)
+	return status.ObservedGeneration == object.GetGeneration()
+}
+
 // heard is told of whatever happens to an object, its status included.
 func (w *statusWriter) heard(key topology.OwnerKey) {
 	w.mu.Lock()
@@ -124,8 +140,8 @@ func (w *statusWriter) next(edited bool) (engine.Verdict, bool) {
 		if w.stopped {
 			return engine.Verdict{}, false
 		}
-		if v, ok := w.queue.take(w.busy, edited); ok {
-			w.busy[v.Owner.OwnerKey] = true
+		if v, ok := w.queue.take(w.inHand, edited); ok {
+			w.inHand[v.Owner.OwnerKey] = v
 			return v, true
 		}
 		w.wake.Wait()
@@ -148,7 +164,7 @@ func (w *statusWriter) work(ctx context.Context, edited bool) {
 			time.AfterFunc(time.Second, func() { w.retry(v.Owner.OwnerKey) })
 		}
 		w.mu.Lock()
-		delete(w.busy, v.Owner.OwnerKey)
+		delete(w.inHand, v.Owner.OwnerKey)
 		w.wake.Broadcast() // who is woken alone may be there for something else
 		w.mu.Unlock()
 	}

@@ -42,7 +42,7 @@ func (q *verdictQueue) add(v engine.Verdict) {
 func isEdited(v engine.Verdict) bool { return v.Owner.Generation > 1 }
 
 // take removes the first verdict whose object nobody has in hand, be it edited or any.
-func (q *verdictQueue) take(busy map[topology.OwnerKey]bool, edited bool) (engine.Verdict, bool) {
+func (q *verdictQueue) take(inHand map[topology.OwnerKey]engine.Verdict, edited bool) (engine.Verdict, bool) {
 	lines := []*[]topology.OwnerKey{&q.edited, &q.others}
 	switch {
 	case edited:
@@ -51,7 +51,7 @@ func (q *verdictQueue) take(busy map[topology.OwnerKey]bool, edited bool) (engin
 		slices.Reverse(lines)
 	}
 	for _, line := range lines {
-		key, found := firstFree(line, busy)
+		key, found := firstFree(line, inHand)
 		if !found {
 			continue
 		}
@@ -68,10 +68,10 @@ func (q *verdictQueue) take(busy map[topology.OwnerKey]bool, edited bool) (engin
 
 // firstFree takes the first that is not in somebody's hands, and keeps the order of
 // the others. At most a writer each is, so it is among the first few.
-func firstFree(line *[]topology.OwnerKey, busy map[topology.OwnerKey]bool) (topology.OwnerKey, bool) {
+func firstFree(line *[]topology.OwnerKey, inHand map[topology.OwnerKey]engine.Verdict) (topology.OwnerKey, bool) {
 	keys := *line
 	for i, key := range keys {
-		if !busy[key] {
+		if _, taken := inHand[key]; !taken {
 			copy(keys[1:i+1], keys[:i])
 			*line = keys[1:]
 			return key, true

@@ -14,17 +14,17 @@ func verdictOn(name string, generation int64) engine.Verdict {
 }
 
 func TestVerdictQueue(t *testing.T) {
-	busy := func(names ...string) map[topology.OwnerKey]bool {
-		out := map[topology.OwnerKey]bool{}
+	busy := func(names ...string) map[topology.OwnerKey]engine.Verdict {
+		out := map[topology.OwnerKey]engine.Verdict{}
 		for _, name := range names {
-			out[verdictOn(name, 1).Owner.OwnerKey] = true
+			out[verdictOn(name, 1).Owner.OwnerKey] = engine.Verdict{}
 		}
 		return out
 	}
 	for name, tc := range map[string]struct {
 		reason string
 		add    []engine.Verdict
-		busy   map[topology.OwnerKey]bool
+		busy   map[topology.OwnerKey]engine.Verdict
 		only   bool // what was edited
 		left   int
 		want   []string

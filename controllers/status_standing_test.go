@@ -25,7 +25,7 @@ func (d *desk) settle(t *testing.T) {
 	for len(d.queue.latest) > 0 {
 		v, _ := d.next(false)
 		d.write(t, v)
-		delete(d.busy, v.Owner.OwnerKey)
+		delete(d.inHand, v.Owner.OwnerKey)
 	}
 }
 

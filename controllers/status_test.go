@@ -33,15 +33,15 @@ type desk struct {
 	// fails is what the next patch answers.
 	fails   error
 	patches []string
-	// inHand counts the patches under way, by object.
-	inHand  map[string]int
-	retried chan topology.OwnerKey
-	said    []string
+	// underWay counts the patches under way, by object.
+	underWay map[string]int
+	retried  chan topology.OwnerKey
+	said     []string
 }
 
 func newDesk(t *testing.T, objects ...client.Object) *desk {
 	t.Helper()
-	d := &desk{server: newClient(t, interceptor.Funcs{}, objects...), retried: make(chan topology.OwnerKey, 10), inHand: map[string]int{}}
+	d := &desk{server: newClient(t, interceptor.Funcs{}, objects...), retried: make(chan topology.OwnerKey, 10), underWay: map[string]int{}}
 	lagging := interceptor.NewClient(d.server, interceptor.Funcs{
 		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
 			d.mu.Lock()
@@ -60,8 +60,8 @@ func newDesk(t *testing.T, objects ...client.Object) *desk {
 			d.mu.Lock()
 			d.patches = append(d.patches, o.GetName()+" "+string(data))
 			err, d.fails = d.fails, nil
-			d.inHand[o.GetName()]++
-			if d.inHand[o.GetName()] > 1 {
+			d.underWay[o.GetName()]++
+			if d.underWay[o.GetName()] > 1 {
 				t.Errorf("two workers write %s at a time", o.GetName())
 			}
 			d.mu.Unlock()
@@ -69,7 +69,7 @@ func newDesk(t *testing.T, objects ...client.Object) *desk {
 			defer func() {
 				d.mu.Lock()
 				defer d.mu.Unlock()
-				d.inHand[o.GetName()]--
+				d.underWay[o.GetName()]--
 			}()
 			if err != nil {
 				return err
@@ -158,6 +158,34 @@ func TestOwnLastWordIsNewerThanTheCache(t *testing.T) {
 	d.write(t, ready("q"))
 	check(t, "what somebody else wiped out is written again", []string{"Ready=True Succeeded: queue shop/q is as declared"}, conditionLines(d.stored(t, "q").Conditions))
 	check(t, "and a cache that has caught up is believed", 4, len(d.patches))
+}
+
+// What has a word, or gets one, is not told of trouble that has come since: it is no news.
+func TestWhoHasAWord(t *testing.T) {
+	another, edited := ready("q"), ready("q")
+	another.Owner.UID, edited.Owner.Generation = "uid-another", 2
+	for name, tc := range map[string]struct {
+		reason string
+		before func(*desk)
+		want   bool
+	}{
+		"New":         {"nobody has said anything yet", func(*desk) {}, false},
+		"Queued":      {"a verdict waits to be written", func(d *desk) { d.add([]engine.Verdict{ready("q")}) }, true},
+		"InHand":      {"it is being written", func(d *desk) { d.add([]engine.Verdict{ready("q")}); d.next(false) }, true},
+		"Written":     {"it has been, which the cache does not show yet", func(d *desk) { d.write(t, ready("q")) }, true},
+		"OfAnother":   {"the verdict is on one that had the name before", func(d *desk) { d.add([]engine.Verdict{another}) }, false},
+		"OfOtherSpec": {"the verdict is on another generation", func(d *desk) { d.add([]engine.Verdict{edited}); d.next(true) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, object := newDesk(t, queueObject("q")), queueObject("q")
+			if err := d.server.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+				t.Fatal(err)
+			}
+			d.cached = object.DeepCopy()
+			tc.before(d)
+			check(t, tc.reason, tc.want, d.hasWord(object))
+		})
+	}
 }
 
 func TestStatusOfWhatIsGone(t *testing.T) {

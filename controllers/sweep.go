@@ -72,10 +72,11 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 		err = r.sweepSlices(ctx, s, c, broker, cluster, fresh)
 	}
 	if err != nil {
-		if !isFenced(err) {
-			r.intake.giveBack(key, staying(all)) // they are to be told why
+		result, err := r.passFailed(ctx, s, c, err)
+		if _, failed := s.inTrouble(); failed {
+			r.takeInLater(key, staying(all)) // they are to be told why
 		}
-		return r.passFailed(ctx, s, c, err)
+		return result, err
 	}
 	if r.leaves(s) {
 		return reconcile.Result{}, nil // whoever is next begins with all of it
@@ -273,8 +274,7 @@ func (r *Registry) takeInRelabelled(ctx context.Context, s *session, c v1alpha1.
 	if err != nil || len(changed) == 0 {
 		return err
 	}
-	r.intake.giveBack(s.key, changed)
-	r.queue(Request{s.key, LaneEdits}, 0)
+	r.takeInLater(s.key, changed)
 	return nil
 }
 

@@ -67,6 +67,8 @@ type Broker struct {
 	// lastDialFailure explains a deadline: the client goes on trying other
 	// brokers and in the end only knows that time ran out.
 	lastDialFailure atomic.Pointer[dialFailure]
+	// answered: with these options it was reached, so they are not what is wrong now.
+	answered atomic.Bool
 	// reassigning is held while one topic's replicas are seen to, and guards
 	// lastRate, the throttle that was set last.
 	reassigning sync.Mutex
@@ -210,6 +212,7 @@ func askOn[R kmsg.Response](ctx context.Context, b *Broker, on requester, operat
 	if err != nil {
 		return none, b.wholeError(operation, err, started)
 	}
+	b.answered.Store(true)
 	typed, ok := response.(R)
 	if !ok {
 		return none, &topology.Error{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/warrener-dev/warrener/internal/topology"
 )
@@ -195,6 +196,11 @@ func (b *Broker) network(err error, started time.Time) (topology.Class, string) 
 			reason += "; last: " + why + b.advertised(last.address)
 		}
 		return topology.ClassTransport, reason
+	}
+	if _, first := errors.AsType[*kgo.ErrFirstReadEOF](err); first && b.answered.Load() {
+		// As while it starts or stops: a guess that the listener is of another kind would
+		// send people the wrong way.
+		return topology.ClassTransport, "the broker closed the connection"
 	}
 	class, reason := explain(err)
 	var failed *dialFailure

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -187,5 +188,39 @@ func TestConnectionThatBrokeOff(t *testing.T) {
 	class, reason := explain(errors.New("the broker connection has died and the request will be retried on a new connection"))
 	if want := "no answer: the connection broke off"; class != topology.ClassTransport || reason != want {
 		t.Errorf("it is explained as %s: %q, want %s: %q", class, reason, topology.ClassTransport, want)
+	}
+}
+
+// A listener that closes each connection may be one for TLS. One that has answered before is
+// not, and its broker is being stopped or started.
+func TestConnectionsThatAreClosedAtOnce(t *testing.T) {
+	_, bootstrap := inMemory(t)
+	entrance, closed := harness.NewProxy(t, closedPort(t)), closedPort(t)
+	b := connect(t, Options{
+		BootstrapServers: []string{entrance.Addr()}, Timeout: time.Second,
+		Dialer: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, entrance.Addr())
+		},
+	})
+	reason := func() string {
+		_, err := b.Probe(t.Context())
+		if topology.ClassOf(err) != topology.ClassTransport {
+			t.Fatalf("a closed connection is of class %q: %v", topology.ClassOf(err), err)
+		}
+		return err.Error()
+	}
+	// Another text is possible at each try: the end may come before the request is sent.
+	harness.Eventually(t, "TLS is proposed for one that has never answered", func() bool { return strings.Contains(reason(), "want TLS?") })
+
+	entrance.SetTarget(bootstrap[0])
+	if _, err := b.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	entrance.SetTarget(closed)
+	entrance.CloseConnections()
+	for range 20 {
+		if is := reason(); strings.Contains(is, "TLS") {
+			t.Fatalf("it has answered, and now: %s", is)
+		}
 	}
 }

@@ -57,6 +57,9 @@ func TestOutageKafka(t *testing.T) {
 	}
 }
 
+// graceOfObjects is how long a broker may be away before those are told that were Ready.
+const graceOfObjects = time.Minute
+
 type outage struct {
 	connection  client.Object
 	early, late []client.Object // applied in the first and in the second outage
@@ -79,9 +82,13 @@ func (s *stage) outage(t *testing.T, o outage) {
 	s.ready(append([]client.Object{o.connection}, o.early...)...)
 
 	o.down(t)
+	began := time.Now()
 	s.create(o.late...)
 	says(t, s.reaches(o.connection, metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable), o.says)
 	s.reaches(o.late[0], metav1.ConditionFalse, v1alpha1.ReasonConnectionUnavailable)
+	if took := time.Since(began); took >= graceOfObjects {
+		t.Fatalf("what is new was told after %s, with those that were Ready: it has no grace period", took)
+	}
 	// A restart is no reason to rewrite ten thousand statuses twice.
 	s.ready(o.early...)
 	o.up(t)
