@@ -35,8 +35,7 @@ const (
 	// writtenAtATime objects are written at a time: a pass waits for them, and the API
 	// server has others to serve between any two.
 	writtenAtATime = 8
-
-	labelCluster = "topology.warrener.dev/cluster"
+	labelCluster   = "topology.warrener.dev/cluster"
 )
 
 // inventoryStore is an engine.Store in BrokerInventory objects: numbered
@@ -115,50 +114,25 @@ func (s *inventoryStore) Load(ctx context.Context) (topology.Inventory, topology
 	return inventory, departures, nil
 }
 
-// claim writes this process into all objects of an inventory: into the first one,
-// which only one of two processes gets, and then into the others, of which there
-// are hundreds in a large inventory, several at a time.
-func (s *inventoryStore) claim(ctx context.Context, objects []v1alpha1.BrokerInventory) error {
-	var group errgroup.Group
-	group.SetLimit(writtenAtATime)
-	for i := range objects {
-		object := &objects[i]
-		object.Holder = s.holder
-		dropIfRestored(object)
-		if i == 0 {
-			if err := s.update(ctx, object); err != nil {
-				return err
-			}
-			continue
-		}
-		group.Go(func() error { return s.update(ctx, object) })
-	}
-	return group.Wait()
-}
-
-// dropIfRestored empties an inventory that somebody restored from a backup: what
-// it names may belong to others by now, or to resources of before.
-func dropIfRestored(object *v1alpha1.BrokerInventory) {
-	if uid := string(object.UID); object.OwnUID != uid {
-		object.Entries, object.Departures, object.DeletionWindow, object.OwnUID = nil, nil, nil, uid
-	}
-}
-
 // Write implements engine.Store.
 func (s *inventoryStore) Write(ctx context.Context, put []topology.Entry, drop []topology.ID, departures *topology.Departures) error {
-	touched, err := s.change(put, drop, departures)
+	touched, same, err := s.change(put, drop, departures)
 	if err != nil {
+		return err
+	}
+	if err := s.confirm(ctx, touched, same); err != nil {
 		return err
 	}
 	return s.flush(ctx, touched)
 }
 
 // change makes the changes of a write in memory. Who writes one of the touched shards at
-// this moment may write them, too.
-func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, departures *topology.Departures) (touched map[*inventoryShard]int, err error) {
+// this moment may write them, too. The same are shards in which an entry is stored as it is put.
+func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, departures *topology.Departures) (touched map[*inventoryShard]int, same map[*inventoryShard]bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	touched, last := map[*inventoryShard]int{}, -1
+	touched, same = map[*inventoryShard]int{}, map[*inventoryShard]bool{}
+	last := -1
 	touch := func(n int) {
 		s.shards[n].changes++
 		touched[s.shards[n]] = s.shards[n].changes
@@ -172,9 +146,13 @@ func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, depart
 	}
 	for _, entry := range put {
 		n, known := s.where[entry.ID]
-		if known {
+		switch {
+		case known && s.shards[n].stores(entry):
+			same[s.shards[n]] = true
+			continue
+		case known:
 			s.remove(n, entry.ID)
-		} else {
+		default:
 			n = s.roomFor(weigh(entry), len(put) <= fewEntries)
 		}
 		s.shards[n].add(entry)
@@ -186,14 +164,14 @@ func (s *inventoryStore) change(put []topology.Entry, drop []topology.ID, depart
 			s.start()
 		}
 		if err := putDepartures(s.shards[0].object, *departures); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		touch(0)
 	}
 	if last >= s.counted {
 		touch(0)
 	}
-	return touched, nil
+	return touched, same, nil
 }
 
 func (s *inventoryStore) remove(n int, id topology.ID) {

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -26,6 +27,12 @@ type inventoryShard struct {
 
 func newShard(object *v1alpha1.BrokerInventory) *inventoryShard {
 	return &inventoryShard{object: object, entries: map[topology.ID]topology.Entry{}}
+}
+
+// stores tells whether an entry is in it as it is, and that is written.
+func (sh *inventoryShard) stores(entry topology.Entry) bool {
+	known, there := sh.entries[entry.ID]
+	return there && sh.stored == sh.changes && reflect.DeepEqual(known, entry)
 }
 
 func (sh *inventoryShard) add(entry topology.Entry) {

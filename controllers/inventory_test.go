@@ -140,6 +140,7 @@ func TestShardsFillAndSplit(t *testing.T) {
 func TestInventoryFence(t *testing.T) {
 	for name, put := range map[string][]topology.Entry{
 		"KnownShard": entries(500, 501), "NewShard": entries(500, 700), "NewShardInPlaceOfALostOne": entries(500, 521), "FirstShard": entries(500, 501),
+		"AsItIs": entries(0, 1), "AllAsItIs": entries(0, 80),
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t, interceptor.Funcs{})
@@ -171,6 +172,49 @@ func TestInventoryFence(t *testing.T) {
 				t.Errorf("reading it again fences off the other: %v", err)
 			}
 		})
+	}
+}
+
+// Before what is on the books already is changed or deleted on the broker, its shards are
+// confirmed: many of them by one look, which is what keeps thousands of deletions cheap.
+func TestInventoryConfirms(t *testing.T) {
+	var updates, looks int
+	c := newClient(t, interceptor.Funcs{
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.UpdateOption) error {
+			updates++
+			return c.Update(ctx, o, opts...)
+		},
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			looks++
+			return c.List(ctx, list, opts...)
+		},
+	})
+	s := newStore(c, "me")
+	load(t, s)
+	write(t, s, entries(0, 80))
+	if n := len(s.shards); n <= fewShards {
+		t.Fatalf("all fits into %d shards", n)
+	}
+	other := entries(80, 81)[0]
+	other.ID, other.Deletion = entries(0, 1)[0].ID, topology.Retain
+	for _, step := range []struct {
+		reason         string
+		do             func()
+		updates, looks int
+	}{
+		{"many that stay as they are", func() { write(t, s, entries(0, 80)) }, 0, 1},
+		{"few of them: a look would read all", func() { write(t, s, entries(0, 1)) }, 1, 0},
+		{"one that changes, among many", func() { write(t, s, append(entries(1, 80), other)) }, 1, 1},
+		{"one that another pass has changed, and not stored yet", func() {
+			if _, _, err := s.change(entries(0, 1), nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			write(t, s, entries(0, 80))
+		}, 1, 1},
+	} {
+		updates, looks = 0, 0
+		step.do()
+		check(t, step.reason+": updates and looks", []int{step.updates, step.looks}, []int{updates, looks})
 	}
 }
 

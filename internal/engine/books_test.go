@@ -81,7 +81,7 @@ func TestWritesBesideARollOut(t *testing.T) {
 		t.Error("the edit waits for the roll-out")
 	}
 	s.remove(old[1])
-	s.wait(rolloutPause)
+	s.wait(departurePause)
 	all.Go(func() { s.pass(RolledOut) })
 	time.Sleep(50 * time.Millisecond) // it comes as far as it can
 	check(t, "the deletion waits", int64(0), withDepartures.Load())

@@ -116,6 +116,11 @@ func (b *broker) Observe(_ context.Context, sel topology.Selection) (*topology.S
 	for id, r := range b.live {
 		if b.hidden[id] == 0 && (sel.All || slices.Contains(sel.IDs, id)) {
 			live.Objects[id] = r
+			if t, ok := r.(*topology.Topic); ok && slices.Contains(sel.Departing, id) {
+				brief := *t
+				brief.Config = nil
+				live.Objects[id] = &brief
+			}
 		}
 	}
 	for id, n := range b.hidden {

@@ -80,7 +80,7 @@ func NewCluster(store Store, clock Clock) *Cluster {
 		inherited:  map[topology.ID]inheritance{},
 		sweeps:     map[topology.ConnectionKey]time.Time{},
 	}
-	c.dirty = newDirty(clock, c.isBulk)
+	c.dirty = newDirty(clock, c.kindOf)
 	return c
 }
 

@@ -34,11 +34,25 @@ type dirty struct {
 	edited, rolledOut map[topology.OwnerKey]moment
 	// order has those to be rolled out by their turns: each that comes asks for the first and the
 	// last of them. Who is among them no more may be in it still.
-	order  []queued
-	isBulk func(topology.OwnerKey) bool
+	order []queued
+	// coming counts those to be rolled out that have not been on the broker; the others go.
+	coming int
+	kindOf func(topology.OwnerKey) kind
 	last   int
 	clock  Clock
 }
+
+// kind of a dirty owner.
+type kind int
+
+const (
+	// edited has been on the broker, and stays.
+	edited kind = iota
+	// coming has not been on the broker.
+	coming
+	// going is nobody's wish any more.
+	going
+)
 
 // queued is a place in the order.
 type queued struct {
@@ -50,10 +64,11 @@ type queued struct {
 type moment struct {
 	turn int
 	at   time.Time
+	kind kind
 }
 
-func newDirty(clock Clock, isBulk func(topology.OwnerKey) bool) *dirty {
-	return &dirty{edited: map[topology.OwnerKey]moment{}, rolledOut: map[topology.OwnerKey]moment{}, isBulk: isBulk, clock: clock}
+func newDirty(clock Clock, kindOf func(topology.OwnerKey) kind) *dirty {
+	return &dirty{edited: map[topology.OwnerKey]moment{}, rolledOut: map[topology.OwnerKey]moment{}, kindOf: kindOf, clock: clock}
 }
 
 // add keeps the place of who is there already.
@@ -69,11 +84,13 @@ func (d *dirty) add(keys ...topology.OwnerKey) {
 }
 
 func (d *dirty) put(key topology.OwnerKey, since moment) {
-	if !d.isBulk(key) {
+	since.kind = d.kindOf(key)
+	if since.kind == edited {
 		d.edited[key] = since
 		return
 	}
 	d.rolledOut[key] = since
+	d.count(since.kind, +1)
 	at, _ := slices.BinarySearchFunc(d.order, since.turn, func(q queued, turn int) int { return cmp.Compare(q.turn, turn) })
 	d.order = slices.Insert(d.order, at, queued{key: key, turn: since.turn})
 }
@@ -81,11 +98,24 @@ func (d *dirty) put(key topology.OwnerKey, since moment) {
 // waits tells whether a place in the order is still taken.
 func (d *dirty) waits(q queued) bool { return d.rolledOut[q.key].turn == q.turn }
 
+func (d *dirty) count(of kind, by int) {
+	if of == coming {
+		d.coming += by
+	}
+}
+
 // sort moves those that are dirty to where they belong now.
 func (d *dirty) sort(keys ...topology.OwnerKey) {
 	for _, key := range keys {
 		since, there := d.since(key)
-		if _, bulk := d.rolledOut[key]; there && bulk != d.isBulk(key) {
+		switch now := d.kindOf(key); {
+		case !there || since.kind == now:
+		case since.kind != edited && now != edited: // it keeps its place in the order
+			d.count(since.kind, -1)
+			d.count(now, +1)
+			since.kind = now
+			d.rolledOut[key] = since
+		default:
 			d.remove(key)
 			d.put(key, since)
 		}
@@ -106,6 +136,9 @@ func (d *dirty) has(key topology.OwnerKey) bool {
 }
 
 func (d *dirty) remove(key topology.OwnerKey) {
+	if since, there := d.rolledOut[key]; there {
+		d.count(since.kind, -1)
+	}
 	delete(d.edited, key)
 	delete(d.rolledOut, key)
 	const few = 100 // are not worth to be tidied up
@@ -127,9 +160,15 @@ func (d *dirty) of(part Part) []map[topology.OwnerKey]moment {
 	return []map[topology.OwnerKey]moment{d.edited, d.rolledOut}
 }
 
-// isBulk tells whether an owner has not been on the broker, or goes.
-func (c *Cluster) isBulk(key topology.OwnerKey) bool {
-	return c.world.Claim(key) == nil || !c.world.Holds(key)
+// kindOf tells what is to be done about an owner. The caller holds c.state.
+func (c *Cluster) kindOf(key topology.OwnerKey) kind {
+	switch {
+	case c.world.Claim(key) == nil:
+		return going
+	case !c.world.Holds(key):
+		return coming
+	}
+	return edited
 }
 
 // turn decides who comes first.
@@ -167,7 +206,7 @@ func (c *Cluster) turns(connection topology.ConnectionKey, part Part) iter.Seq[t
 					c.dirty.remove(key) // nothing declared, and what was owned has gone
 					continue
 				}
-				if c.through(key, connection) && !yield(turn{key: key, bulk: c.isBulk(key), since: since}) {
+				if c.through(key, connection) && !yield(turn{key: key, bulk: since.kind != edited, since: since}) {
 					return
 				}
 			}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,6 +105,88 @@ func TestRollOutBesideEdits(t *testing.T) {
 	}
 	check(t, "of what is gone nothing is taken", 0, pass(RolledOut))
 	check(t, "and nothing is waited for", "never", due(RolledOut))
+}
+
+// What goes gathers longer than what comes, as nobody waits for it, unless something comes.
+func TestDeparturesGather(t *testing.T) {
+	s := newStage(t)
+	due := func() time.Duration {
+		t.Helper()
+		at, any := s.cluster.NextOf(via, RolledOut)
+		if !any {
+			t.Fatal("nothing is due")
+		}
+		return at.Sub(s.clock())
+	}
+	claims := many(s, 200, aQueue)
+	s.edits()
+	s.wait(time.Hour)
+	leave := func() { s.remove(claims[0]); claims = claims[1:] }
+	leave()
+	check(t, "others may follow", departurePause, due())
+	const step = departurePause - time.Millisecond
+	began := s.clock()
+	for due() > 0 {
+		s.wait(min(due(), step))
+		if due() > 0 {
+			leave()
+		}
+	}
+	check(t, "the longest wait", departureWait, s.clock().Sub(began))
+
+	s.pass(RolledOut)
+	s.wait(time.Hour)
+	for range int(rolloutWait / step) {
+		leave()
+		s.wait(step)
+	}
+	s.set(cr("shop/new", wants(queue("new"))))
+	s.wait(rolloutPause)
+	check(t, "somebody may wait for what comes, which is due", true, due() <= 0)
+	s.pass(RolledOut)
+
+	s.wait(time.Hour)
+	leave()
+	s.set(cr("shop/newer", wants(queue("newer"))))
+	check(t, "beside what comes", rolloutPause, due())
+	s.cluster.RemoveClaim(key("shop/newer"), true)
+	check(t, "which has gone again", departurePause, due())
+	leave()
+	s.set(claims[0])
+	s.cluster.RemoveClaim(claims[0].Owner.OwnerKey, true)
+	check(t, "and what is declared again, and goes again, goes", departurePause, due())
+}
+
+func TestWhatIsDirtyIsSorted(t *testing.T) {
+	a, b := key("shop/a"), key("shop/b")
+	kinds := map[topology.OwnerKey]kind{}
+	d := newDirty(func() time.Time { return time.Time{} }, func(key topology.OwnerKey) kind { return kinds[key] })
+	put := func(key topology.OwnerKey, now kind) func() {
+		return func() { kinds[key] = now; d.add(key) }
+	}
+	for _, step := range []struct {
+		what                      string
+		do                        func()
+		edited, rolledOut, coming int
+		order                     []string
+	}{
+		{"one goes", put(a, going), 0, 1, 0, []string{"a"}},
+		{"another one comes", put(b, coming), 0, 2, 1, []string{"a", "b"}},
+		{"the first is new when it is declared again", put(a, coming), 0, 2, 2, []string{"a", "b"}},
+		{"and goes again", put(a, going), 0, 2, 1, []string{"a", "b"}},
+		{"the second is there", put(b, edited), 1, 1, 0, []string{"a"}},
+		{"and was not", put(b, coming), 0, 2, 1, []string{"a", "b"}},
+		{"they are taken", func() { d.remove(a); d.remove(b); d.remove(b) }, 0, 0, 0, nil},
+	} {
+		step.do()
+		var order []string
+		for _, q := range d.order {
+			if d.waits(q) && !slices.Contains(order, q.key.Name) {
+				order = append(order, q.key.Name)
+			}
+		}
+		check(t, step.what, []any{step.edited, step.rolledOut, step.coming, step.order}, []any{len(d.edited), len(d.rolledOut), d.coming, order})
+	}
 }
 
 // The longer a pass takes, the more the next one gathers: what comes in trickles would

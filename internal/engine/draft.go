@@ -44,7 +44,7 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 		return nil, errWidened
 	}
 	if o.live == nil {
-		live, err := o.observe(ctx, topology.Selection{IDs: slices.Concat(scope.focus, scope.needs)})
+		live, err := o.observe(ctx, topology.Selection{IDs: slices.Concat(scope.focus, scope.needs), Departing: scope.departing})
 		if err != nil {
 			return nil, err
 		}
@@ -72,6 +72,8 @@ func (o *observation) plan(ctx context.Context, owners []topology.OwnerKey) (*dr
 // scope is what a plan for some owners is about.
 type scope struct {
 	focus, needs []topology.ID
+	// departing is the part of focus that nobody wants.
+	departing []topology.ID
 	// changes of the world until then.
 	changes uint64
 }
@@ -92,20 +94,24 @@ func (c *Cluster) scopeWithin(held *stake, owners []topology.OwnerKey) (scope, b
 // scope is for callers that hold c.state.
 func (c *Cluster) scope(owners []topology.OwnerKey) scope {
 	focus := c.world.Focus(owners)
-	return scope{focus: focus, needs: plan.Needs(c.world, focus), changes: c.world.Changes()}
+	departing := slices.DeleteFunc(slices.Clone(focus), c.isWanted)
+	return scope{focus: focus, needs: plan.Needs(c.world, focus), departing: departing, changes: c.world.Changes()}
 }
+
+// isWanted is for callers that hold c.state.
+func (c *Cluster) isWanted(id topology.ID) bool { return len(c.world.Wanters(id)) > 0 }
 
 // outdated tells whether the owners have come to want or have something else
 // since a scope was made: a claim can be replaced at any moment, by the refreshing
 // of a pass of another connection to this cluster above all. A plan for what was
-// wanted before would delete the old and leave out the new. The caller holds
-// c.state.
+// wanted before would delete the old and leave out the new, and of what nobody wanted too
+// little has been read to compare it. The caller holds c.state.
 func (c *Cluster) outdated(owners []topology.OwnerKey, s scope) bool {
 	if c.world.Changes() == s.changes {
 		return false
 	}
 	now := c.scope(owners)
-	return !slices.Equal(now.focus, s.focus) || !slices.Equal(now.needs, s.needs)
+	return !slices.Equal(now.focus, s.focus) || !slices.Equal(now.needs, s.needs) || slices.ContainsFunc(s.departing, c.isWanted)
 }
 
 // addUsage works on a copy: a sweep's snapshot is shared by its slices, and

@@ -321,3 +321,48 @@ func TestClaimReplacedWhileAPassReads(t *testing.T) {
 	check(t, "the pass tells of the new claim", []string{"shop/q Ready Succeeded: 3 broker objects are as declared"}, said(report))
 	check(t, "on the broker", []string{"exchange shop/x", "queue shop/q", "binding shop/x -> queue q key second"}, byKind(s.broker.names()))
 }
+
+// Of a topic that goes no config is read. One that is declared again meanwhile is read again:
+// it would seem to have lost its config.
+func TestDepartingTopicsAreReadInPart(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		again  bool
+		want   []string
+	}{
+		"Goes":  {"it is deleted, and what stays is read whole", false, []string{"read 2, departing 1", "read 0, departing 0"}},
+		"Stays": {"it is declared again while it is read, and the pass begins anew", true, []string{"read 2, departing 1", "read 2, departing 0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t)
+			orders, audit := topic("orders", "retention.ms", "1000"), topic("audit", "retention.ms", "1000")
+			declared := cr("shop/orders", wants(orders))
+			s.set(declared, cr("shop/audit", wants(audit)))
+			s.edits()
+			s.remove(declared)
+			s.set(cr("shop/audit", wants(topic("audit", "retention.ms", "2000"))))
+			s.wait(departurePause)
+			s.journal.take()
+			var read []string
+			s.broker.observing = func(sel topology.Selection) {
+				read = append(read, fmt.Sprintf("read %d, departing %d", len(sel.IDs), len(sel.Departing)))
+				if c.again && len(read) == 1 {
+					s.set(declared)
+				}
+			}
+			report := s.edits()
+			check(t, c.reason, c.want, read[:2]) // then what was done is read back
+			var steps []string
+			for _, outcome := range report.Outcomes {
+				steps = append(steps, fmt.Sprint(outcome.Step.Verb, " ", outcome.Step.ID))
+			}
+			want := []string{"update topic audit"}
+			if !c.again {
+				want = append(want, "delete topic orders")
+			}
+			slices.Sort(steps)
+			slices.Sort(want)
+			check(t, c.reason+": what is done", want, steps)
+		})
+	}
+}

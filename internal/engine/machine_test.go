@@ -270,7 +270,7 @@ func TestComesToRest(t *testing.T) {
 func (m *machine) sorted(t *rapid.T) {
 	for part, owners := range map[Part]map[topology.OwnerKey]moment{Edited: m.cluster.dirty.edited, RolledOut: m.cluster.dirty.rolledOut} {
 		for owner := range owners {
-			if m.cluster.isBulk(owner) != (part == RolledOut) {
+			if (m.cluster.kindOf(owner) != edited) != (part == RolledOut) {
 				t.Fatalf("%s is in the wrong part (%d)", owner, part)
 			}
 		}

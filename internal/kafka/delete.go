@@ -23,9 +23,16 @@ const deletesPerRequest = 1000
 // between that look and the deletion, some milliseconds, is lost: Kafka has no
 // "delete if empty".
 func (w *applying) delete(ctx context.Context, steps []int) {
+	if len(steps) == 0 {
+		return
+	}
+	free := w.isUnthrottled(ctx) // asked before it is looked at what they hold, so that the deletion follows at once
 	for start := 0; start < len(steps); start += deletesPerRequest {
 		chunk := steps[start:min(start+deletesPerRequest, len(steps))]
-		jobs := w.unthrottled(ctx, w.unused(ctx, chunk))
+		jobs := w.unused(ctx, chunk)
+		if !free {
+			jobs = w.unthrottled(ctx, jobs)
+		}
 		var gone []job
 		w.bulk(ctx, opDelete, jobs, w.sendDelete, func(j job, a answer, err error) {
 			switch a.code {
@@ -85,12 +92,23 @@ func (w *applying) unused(ctx context.Context, steps []int) []job {
 // the middle of a reassignment: afterwards nothing tells any more whose it is.
 // Those of which it cannot be taken stay.
 func (w *applying) unthrottled(ctx context.Context, jobs []job) []job {
+	names := make([]string, len(jobs))
+	for i, j := range jobs {
+		names[i] = j.id.Name
+	}
+	lists, unread, err := w.readLists(ctx, names)
 	return slices.DeleteFunc(jobs, func(j job) bool {
-		live, ok := w.steps[j.step].Live.(*topology.Topic)
-		if !ok || markOf(live.Config[leaderReplicas], live.Config[followerReplicas]) != ours {
-			return false
+		of, why := lists[j.id.Name], unread[j.id.Name]
+		switch class := topology.ClassOf(why); {
+		case err != nil:
+			w.errs[j.step] = about(err, j.id)
+		case class == topology.ClassPending, class == topology.ClassAccessDenied:
+			// It is gone, or who may not read these lists has not set them either.
+		case why != nil:
+			w.errs[j.step] = why
+		case markOf(of[leaderReplicas], of[followerReplicas]) == ours:
+			w.errs[j.step] = w.unthrottle(ctx, j.id)
 		}
-		w.errs[j.step] = w.unthrottle(ctx, live)
 		return w.errs[j.step] != nil
 	})
 }

@@ -27,7 +27,8 @@ var (
 //
 // With Selection.All, topics that the user may not describe are left out by the
 // broker without a word; asked for by name they are in Unread. Internal topics
-// come without config.
+// come without config, and so do those of Selection.Departing: of a thousand topics it takes
+// ten times as long to read as all else.
 func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*topology.Snapshot, error) {
 	snapshot := &topology.Snapshot{
 		Objects:   map[topology.ID]topology.Resource{},
@@ -36,7 +37,7 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 		Selection: selection,
 	}
 	whole, usageOf := topicNames(selection.IDs), topicNames(selection.Usage)
-	names := topicNames(selection.IDs, selection.Usage)
+	names, departing := topicNames(selection.IDs, selection.Usage), topicNames(selection.Departing)
 	if !selection.All && len(names) == 0 {
 		return snapshot, nil
 	}
@@ -62,7 +63,7 @@ func (b *Broker) Observe(ctx context.Context, selection topology.Selection) (*to
 		}
 		live[name] = liveTopic(t, target)
 		snapshot.Objects[live[name].ID()] = live[name]
-		if !internal(t) {
+		if _, goes := slices.BinarySearch(departing, name); !goes && !internal(t) {
 			managed = append(managed, name)
 		}
 	}

@@ -37,7 +37,10 @@ func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now rep
 			}
 		}
 	}
-	lists, err := b.readLists(ctx, []string{want.Name})
+	lists, unread, err := b.readLists(ctx, []string{want.Name})
+	if err == nil {
+		err = unread[want.Name]
+	}
 	if err != nil {
 		return nil, about(err, want.ID())
 	}
@@ -49,37 +52,45 @@ func (b *Broker) readThrottle(ctx context.Context, want *topology.Topic, now rep
 // isOurs tells whether there is something to take away.
 func (t *throttle) isOurs() bool { return t.mark == ours || t.mark == lent }
 
-// readLists reads who is throttled, by topic and config. Of several topics, those that cannot be
-// read are left out.
-func (b *Broker) readLists(ctx context.Context, topics []string) (map[string]map[string]string, error) {
+// readLists reads who is throttled, by topic and config. Topics that cannot be read are in the
+// second map.
+func (b *Broker) readLists(ctx context.Context, topics []string) (map[string]map[string]string, map[string]error, error) {
 	read, unread, err := b.readKeys(ctx, topics, func(string) []string { return []string{leaderReplicas, followerReplicas} })
-	if err == nil && len(topics) == 1 {
-		err = unread[topics[0]]
-	}
-	if err != nil {
-		return nil, err
-	}
 	lists := map[string]map[string]string{}
 	for name, topic := range read {
 		lists[name] = topic.Config
 	}
-	return lists, nil
+	return lists, unread, err
 }
 
 // readRates asks every broker that is up for its own.
 func (t *throttle) readRates(ctx context.Context) error {
-	request := kmsg.NewPtrDescribeConfigsRequest()
-	for _, n := range t.nodes {
-		request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(n.id)), leaderRate, followerRate))
+	ids := make([]int32, len(t.nodes))
+	for i, n := range t.nodes {
+		ids[i] = n.id
 	}
-	response, err := ask[*kmsg.DescribeConfigsResponse](ctx, t.Broker, opThrottle, request)
+	rates, err := t.ratesOf(ctx, ids)
 	if err != nil {
 		return about(err, t.topic)
 	}
-	t.rates = map[int32]map[string]int64{}
+	t.rates = rates
+	return nil
+}
+
+// ratesOf reads the rates of brokers, by broker and config; only those that are set.
+func (b *Broker) ratesOf(ctx context.Context, brokers []int32) (map[int32]map[string]int64, error) {
+	request := kmsg.NewPtrDescribeConfigsRequest()
+	for _, id := range brokers {
+		request.Resources = append(request.Resources, describeKeys(kmsg.ConfigResourceTypeBroker, strconv.Itoa(int(id)), leaderRate, followerRate))
+	}
+	response, err := ask[*kmsg.DescribeConfigsResponse](ctx, b, opThrottle, request)
+	if err != nil {
+		return nil, err
+	}
+	rates := map[int32]map[string]int64{}
 	for _, r := range response.Resources {
-		if err := t.codeError(opThrottle, t.topic, r.ErrorCode, r.ErrorMessage); err != nil {
-			return err
+		if err := b.codeError(opThrottle, topology.ID{}, r.ErrorCode, r.ErrorMessage); err != nil {
+			return nil, err
 		}
 		id, _ := strconv.ParseInt(r.ResourceName, 10, 32)
 		for _, c := range r.Configs {
@@ -88,14 +99,36 @@ func (t *throttle) readRates(ctx context.Context) error {
 				continue
 			}
 			if rate, err := strconv.ParseInt(*c.Value, 10, 64); err == nil {
-				if t.rates[int32(id)] == nil {
-					t.rates[int32(id)] = map[string]int64{}
+				if rates[int32(id)] == nil {
+					rates[int32(id)] = map[string]int64{}
 				}
-				t.rates[int32(id)][c.Name] = rate
+				rates[int32(id)][c.Name] = rate
 			}
 		}
 	}
-	return nil
+	return rates, nil
+}
+
+// isUnthrottled tells whether no broker that is up has a rate, so that no topic's lists have
+// to be read to find what is ours. In doubt they are: this process may have set one that does not
+// show yet, and not everybody may read what brokers have.
+func (b *Broker) isUnthrottled(ctx context.Context) bool {
+	b.reassigning.Lock()
+	last := b.lastRate
+	b.reassigning.Unlock()
+	if last != 0 {
+		return false
+	}
+	up, err := b.describeBrokers(ctx, opThrottle)
+	if err != nil {
+		return false
+	}
+	ids := make([]int32, len(up.Brokers))
+	for i, broker := range up.Brokers {
+		ids[i] = broker.NodeID
+	}
+	rates, err := b.ratesOf(ctx, ids)
+	return err == nil && len(rates) == 0
 }
 
 // adjust throttles the moves that copy data, before they begin. What somebody
@@ -200,7 +233,7 @@ func (t *throttle) readOthers(ctx context.Context) ([]mark, error) {
 		}
 	}
 	slices.Sort(names)
-	lists, err := t.readLists(ctx, names)
+	lists, _, err := t.readLists(ctx, names)
 	if err != nil {
 		return nil, about(err, t.topic)
 	}
@@ -241,14 +274,14 @@ func (t *throttle) remove(ctx context.Context) error {
 }
 
 // unthrottle takes away what is ours of a topic's throttle, whatever is under way.
-func (b *Broker) unthrottle(ctx context.Context, live *topology.Topic) error {
+func (b *Broker) unthrottle(ctx context.Context, topic topology.ID) error {
 	b.reassigning.Lock()
 	defer b.reassigning.Unlock()
-	now, err := b.readReplicas(ctx, live.ID())
+	now, err := b.readReplicas(ctx, topic)
 	if err != nil {
 		return err
 	}
-	t, err := b.readThrottle(ctx, &topology.Topic{Name: live.Name}, now)
+	t, err := b.readThrottle(ctx, &topology.Topic{Name: topic.Name}, now)
 	if err != nil || !t.isOurs() {
 		return err
 	}

@@ -221,16 +221,25 @@ func TestSharedThrottle(t *testing.T) {
 	m.finish(first)
 }
 
-// A topic that is deleted on its way takes its throttle along.
+// A topic that is deleted on its way takes its throttle along, whoever deletes it. What is
+// known of it is what is read of a topic that goes: no config.
 func TestThrottleGoesWithItsTopic(t *testing.T) {
-	m := newMover(t)
-	m.throttled()
-	m.topic("doomed", []int32{1})
-	m.fill("doomed", 0, 2)
-	m.advance(m.broker, &topology.Topic{Name: m.prefix + "doomed", ReplicationFactor: 2, Throttle: 1000})
-	m.throttledTo("on the way", allRates(1000))
-	live := look(t, m.broker, m.prefix+"doomed")
-	outcome := m.broker.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: live.ID(), Live: live}})[0]
-	(*failure)(nil).check(t, "delete", outcome.Err)
-	m.throttledTo("afterwards", nil)
+	for _, by := range []string{"who set it", "another process"} {
+		t.Run(by, func(t *testing.T) {
+			m := newMover(t)
+			m.throttled()
+			m.topic("doomed", []int32{1})
+			m.fill("doomed", 0, 2)
+			m.advance(m.broker, &topology.Topic{Name: m.prefix + "doomed", ReplicationFactor: 2, Throttle: 1000})
+			m.throttledTo("on the way", allRates(1000))
+			if by == "another process" {
+				m.broker = connect(t, Options{BootstrapServers: m.cluster.Bootstrap})
+			}
+			live := look(t, m.broker, m.prefix+"doomed")
+			live.Config = nil
+			outcome := m.broker.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: live.ID(), Live: live}})[0]
+			(*failure)(nil).check(t, "delete", outcome.Err)
+			m.throttledTo("afterwards", nil)
+		})
+	}
 }

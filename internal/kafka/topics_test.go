@@ -232,3 +232,33 @@ func TestInternalTopicsAreSeenOnly(t *testing.T) {
 	outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbDelete, ID: topology.TopicID(name)}})[0]
 	(&failure{Class: topology.ClassRejected, Words: []string{"internal"}}).check(t, "an internal topic is never deleted", outcome.Err)
 }
+
+// Config is most of what reading topics costs, and what goes needs none of it.
+func TestDepartingTopicsComeWithoutConfig(t *testing.T) {
+	kafka := harness.SharedKafka(t)
+	b := connect(t, Options{BootstrapServers: kafka.Bootstrap})
+	prefix := kafka.NewTopicPrefix(t)
+	var ids []topology.ID
+	for _, name := range []string{"stays", "goes"} {
+		want := &topology.Topic{Name: prefix + name, Partitions: 1, ReplicationFactor: 1, Config: map[string]string{"retention.ms": "1000"}}
+		outcome := b.Apply(t.Context(), []topology.Step{{Verb: topology.VerbCreate, ID: want.ID(), Want: want}})[0]
+		(*failure)(nil).check(t, "create", outcome.Err)
+		ids = append(ids, want.ID())
+	}
+	live, err := b.Observe(t.Context(), topology.Selection{IDs: ids, Departing: ids[1:]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, config := range []map[string]string{{"retention.ms": "1000"}, nil} {
+		is, ok := live.Objects[ids[i]].(*topology.Topic)
+		if !ok {
+			t.Fatalf("%s is missing: %+v", ids[i], live)
+		}
+		if diff := cmp.Diff(config, is.Config); diff != "" {
+			t.Errorf("config of %s (-want +got):\n%s", ids[i], diff)
+		}
+		if is.TopicID == "" || is.Partitions != 1 {
+			t.Errorf("all else is known: %+v", is)
+		}
+	}
+}

@@ -32,6 +32,9 @@ type Selection struct {
 	Policies bool
 	// IDs asks for these objects only.
 	IDs []ID
+	// Departing are those of IDs that nobody wants any more: topics among them may come without
+	// their config, which takes longer to read than all else.
+	Departing []ID
 	// Usage asks whether these objects are in use, and beyond that nothing of them.
 	Usage []ID
 	// Depths asks how much these queues and topics hold. Unlike usage, no
