@@ -65,6 +65,20 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// Rows of several days stand side by side: each says whose machine it is of.
+func TestMeasuredOn(t *testing.T) {
+	old, other := machine{Date: "2026-11-23", CPU: "one"}, machine{Date: "2026-12-01", CPU: "another"}
+	rows := []row{{ID: "a", Machine: old}, {ID: "b", Machine: other}, {ID: "c", Machine: old}}
+	for _, want := range []string{"2026-11-23: 0 cores (one), , RabbitMQ , Kubernetes of the test environment: `a`, `c`.\n", "2026-12-01: 0 cores (another), , RabbitMQ , Kubernetes of the test environment: `b`.\n"} {
+		if is := measured(rows); !strings.Contains(is, want) {
+			t.Errorf("the page lacks %q:\n%s", want, is)
+		}
+	}
+	if is := measured(rows[:1]); strings.Contains(is, "`a`") {
+		t.Errorf("where all is of one machine that is enough: %s", is)
+	}
+}
+
 func TestPageWithoutBlock(t *testing.T) {
 	dir := t.TempDir()
 	page, data := filepath.Join(dir, "p.md"), filepath.Join(dir, "r.json")

@@ -29,9 +29,7 @@ func inOrder(rows []row) []row {
 // tables are the machine, the results, what was counted, and what objects cost.
 func tables(rows []row) string {
 	var s strings.Builder
-	for _, m := range machines(rows) {
-		fmt.Fprintf(&s, "Measured on %s: %d cores (%s), %s, RabbitMQ %s, Kubernetes %s.\n\n", m.Date, m.Cores, m.CPU, m.Go, m.RabbitMQ, cmp.Or(m.Kubernetes, "of the test environment"))
-	}
+	s.WriteString(measured(rows))
 	s.WriteString("| workload | objects | figure | limit | ratio | aim |\n|---|--:|--:|--:|--:|--:|\n")
 	for _, r := range rows {
 		limit, ratio := "", ""
@@ -60,14 +58,25 @@ func tables(rows []row) string {
 	return s.String()
 }
 
-func machines(rows []row) []machine {
-	var out []machine
+// measured says on which machine, and which rows where there are several.
+func measured(rows []row) string {
+	var machines []machine
+	of := map[machine][]string{}
 	for _, r := range rows {
-		if !slices.Contains(out, r.Machine) {
-			out = append(out, r.Machine)
+		if of[r.Machine] == nil {
+			machines = append(machines, r.Machine)
 		}
+		of[r.Machine] = append(of[r.Machine], "`"+r.ID+"`")
 	}
-	return out
+	var s strings.Builder
+	for _, m := range machines {
+		fmt.Fprintf(&s, "Measured on %s: %d cores (%s), %s, RabbitMQ %s, Kubernetes %s", m.Date, m.Cores, m.CPU, m.Go, m.RabbitMQ, cmp.Or(m.Kubernetes, "of the test environment"))
+		if len(machines) > 1 {
+			fmt.Fprintf(&s, ": %s", strings.Join(of[m], ", "))
+		}
+		s.WriteString(".\n\n")
+	}
+	return s.String()
 }
 
 func limits(rows []row) []string {

@@ -94,12 +94,9 @@ func (c *Cluster) scopeWithin(held *stake, owners []topology.OwnerKey) (scope, b
 // scope is for callers that hold c.state.
 func (c *Cluster) scope(owners []topology.OwnerKey) scope {
 	focus := c.world.Focus(owners)
-	departing := slices.DeleteFunc(slices.Clone(focus), c.isWanted)
+	departing := slices.DeleteFunc(slices.Clone(focus), c.world.IsWanted)
 	return scope{focus: focus, needs: plan.Needs(c.world, focus), departing: departing, changes: c.world.Changes()}
 }
-
-// isWanted is for callers that hold c.state.
-func (c *Cluster) isWanted(id topology.ID) bool { return len(c.world.Wanters(id)) > 0 }
 
 // outdated tells whether the owners have come to want or have something else
 // since a scope was made: a claim can be replaced at any moment, by the refreshing
@@ -111,7 +108,7 @@ func (c *Cluster) outdated(owners []topology.OwnerKey, s scope) bool {
 		return false
 	}
 	now := c.scope(owners)
-	return !slices.Equal(now.focus, s.focus) || !slices.Equal(now.needs, s.needs) || slices.ContainsFunc(s.departing, c.isWanted)
+	return !slices.Equal(now.focus, s.focus) || !slices.Equal(now.needs, s.needs) || slices.ContainsFunc(s.departing, c.world.IsWanted)
 }
 
 // addUsage works on a copy: a sweep's snapshot is shared by its slices, and

@@ -73,7 +73,7 @@ func (c *Cluster) doubt(focus []topology.ID, live *topology.Snapshot) *topology.
 func (c *Cluster) halfDone(id topology.ID, live *topology.Snapshot) *topology.Binding {
 	entry, booked := c.world.Entry(id)
 	found, listed := live.Objects[id].(*topology.Binding)
-	wanted := len(c.world.Wanters(id)) > 0
+	wanted := c.world.IsWanted(id)
 	switch {
 	case !booked, wanted != listed:
 		return nil

@@ -69,10 +69,10 @@ type Broker struct {
 	lastDialFailure atomic.Pointer[dialFailure]
 	// answered: with these options it was reached, so they are not what is wrong now.
 	answered atomic.Bool
-	// reassigning is held while one topic's replicas are seen to, and guards
-	// lastRate, the throttle that was set last.
+	// reassigning is held while one topic's replicas are seen to.
 	reassigning sync.Mutex
-	lastRate    int64
+	// lastRate is the throttle that was set last, and has not been taken off since.
+	lastRate atomic.Int64
 	reader      reader
 }
 

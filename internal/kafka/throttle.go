@@ -113,10 +113,7 @@ func (b *Broker) ratesOf(ctx context.Context, brokers []int32) (map[int32]map[st
 // to be read to find what is ours. In doubt they are: this process may have set one that does not
 // show yet, and not everybody may read what brokers have.
 func (b *Broker) isUnthrottled(ctx context.Context) bool {
-	b.reassigning.Lock()
-	last := b.lastRate
-	b.reassigning.Unlock()
-	if last != 0 {
+	if b.lastRate.Load() != 0 {
 		return false
 	}
 	up, err := b.describeBrokers(ctx, opThrottle)
@@ -185,10 +182,8 @@ func (t *throttle) setRates(ctx context.Context) error {
 	replace := false
 	for _, rates := range t.rates {
 		for _, rate := range rates {
-			if t.lastRate == 0 {
-				t.lastRate = rate // of an earlier life: the topic was marked
-			}
-			replace = replace || rate == t.lastRate && rate != t.wanted
+			t.lastRate.CompareAndSwap(0, rate) // of an earlier life: the topic was marked
+			replace = replace || rate == t.lastRate.Load() && rate != t.wanted
 		}
 	}
 	if replace {
@@ -203,7 +198,7 @@ func (t *throttle) setRates(ctx context.Context) error {
 	for _, n := range t.nodes {
 		for _, key := range keys {
 			rate, set := t.rates[n.id][key]
-			if set && !(replace && rate == t.lastRate) {
+			if set && !(replace && rate == t.lastRate.Load()) {
 				continue
 			}
 			name := strconv.Itoa(int(n.id))
@@ -216,7 +211,7 @@ func (t *throttle) setRates(ctx context.Context) error {
 	if len(change) == 0 {
 		return nil
 	}
-	t.lastRate = t.wanted
+	t.lastRate.Store(t.wanted)
 	return t.alter(ctx, kmsg.ConfigResourceTypeBroker, change)
 }
 
@@ -296,7 +291,7 @@ func (t *throttle) removeRates(ctx context.Context) error {
 	for _, n := range t.nodes {
 		change[strconv.Itoa(int(n.id))] = map[string]string{leaderRate: "", followerRate: ""}
 	}
-	t.lastRate = 0
+	t.lastRate.Store(0)
 	return t.alter(ctx, kmsg.ConfigResourceTypeBroker, change)
 }
 

@@ -251,6 +251,9 @@ func (w *World) EachEntry(f func(topology.Entry)) {
 	}
 }
 
+// IsWanted tells whether any claim names an object.
+func (w *World) IsWanted(id topology.ID) bool { return len(w.wanters[id]) > 0 }
+
 // Wanters lists the owners whose claims name an object, sorted.
 func (w *World) Wanters(id topology.ID) []topology.OwnerKey {
 	keys := make([]topology.OwnerKey, len(w.wanters[id]))
