@@ -107,17 +107,20 @@ func TestRollOutBesideEdits(t *testing.T) {
 	check(t, "and nothing is waited for", "never", due(RolledOut))
 }
 
+// untilRollOut is how long the next roll-out gathers still.
+func (s *stage) untilRollOut() time.Duration {
+	s.t.Helper()
+	at, any := s.cluster.NextOf(via, RolledOut)
+	if !any {
+		s.t.Fatalf("nothing is due")
+	}
+	return at.Sub(s.clock())
+}
+
 // What goes gathers longer than what comes, as nobody waits for it, unless something comes.
 func TestDeparturesGather(t *testing.T) {
 	s := newStage(t)
-	due := func() time.Duration {
-		t.Helper()
-		at, any := s.cluster.NextOf(via, RolledOut)
-		if !any {
-			t.Fatal("nothing is due")
-		}
-		return at.Sub(s.clock())
-	}
+	due := s.untilRollOut
 	claims := many(s, 200, aQueue)
 	s.edits()
 	s.wait(time.Hour)
@@ -206,14 +209,7 @@ func TestRollOutsGatherTwiceAsLongAsTheyTake(t *testing.T) {
 			t.Fatal(report, err)
 		}
 	}
-	due := func() time.Duration {
-		t.Helper()
-		at, any := s.cluster.NextOf(via, RolledOut)
-		if !any {
-			t.Fatal("nothing is due")
-		}
-		return at.Sub(s.clock())
-	}
+	due := s.untilRollOut
 	for _, c := range []struct{ takes, pause, wait time.Duration }{
 		{0, rolloutPause, rolloutWait},
 		{100 * time.Millisecond, rolloutPause, rolloutWait},

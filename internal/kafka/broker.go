@@ -73,7 +73,7 @@ type Broker struct {
 	reassigning sync.Mutex
 	// lastRate is the throttle that was set last, and has not been taken off since.
 	lastRate atomic.Int64
-	reader      reader
+	reader   reader
 }
 
 // New prepares a connection without making one. The error is about the options.
