@@ -33,7 +33,7 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 	}
 	result, err := r.pass(ctx, s, c, LaneEdits, broker, cluster)
 	if _, failed := s.inTrouble(); failed {
-		r.takeInLater(key, staying(changed)) // they are to be told why
+		r.explainLater(s, staying(changed))
 	}
 	return result, err
 }
@@ -42,6 +42,16 @@ func (r *Registry) edits(ctx context.Context, key topology.ConnectionKey) (recon
 func (r *Registry) takeInLater(key topology.ConnectionKey, changed map[topology.OwnerKey]*departure) {
 	r.intake.giveBack(key, changed)
 	r.queue(Request{key, LaneEdits}, 0)
+}
+
+// explainLater has the Edits lane tell objects why nothing happens. With spare credentials it
+// would do the same once more, at once and without end: they are kept until it has another reason.
+func (r *Registry) explainLater(s *session, changed map[topology.OwnerKey]*departure) {
+	if _, _, working := s.working(); working {
+		r.intake.giveBack(s.key, changed)
+		return
+	}
+	r.takeInLater(s.key, changed)
 }
 
 // takeInNews turns what changed into claims on the cluster that it returns, if the
@@ -147,7 +157,7 @@ func (r *Registry) rollOut(ctx context.Context, key topology.ConnectionKey) (rec
 				untold[owner] = nil
 			}
 		}
-		r.takeInLater(key, untold)
+		r.explainLater(s, untold)
 	}
 	return result, err
 }

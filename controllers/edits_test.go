@@ -71,3 +71,29 @@ func TestTroubleIsToldToWhatIsTakenIn(t *testing.T) {
 		})
 	}
 }
+
+// A Secret that is gone leaves the session working for a moment. What is taken in then is not
+// taken in again and again meanwhile.
+func TestSpareCredentialsAreNoLoop(t *testing.T) {
+	for _, lane := range []Lane{LaneEdits, LaneRollOut} {
+		server := newClient(t, interceptor.Funcs{}, connectionObject(), queueObject("late"), loginSecret())
+		r, _, waiting := newRegistry(server)
+		m, err := readMaterial(t.Context(), server, connectionObject())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := r.session(connectionKey())
+		s.adapter, s.fingerprint = &silent{}, m.Fingerprint
+		if _, err := r.Reconcile(t.Context(), Request{connectionKey(), LaneSweep}); err != nil {
+			t.Fatal(err)
+		}
+		s.fail(v1alpha1.ReasonSecretNotFound, "Secret shop/login does not exist", false, time.Now())
+		r.intake.add(connectionKey(), owner("late"), nil)
+		waiting.waits = nil
+		if _, err := r.Reconcile(t.Context(), Request{connectionKey(), lane}); err != nil {
+			t.Fatal(err)
+		}
+		_, again := waiting.waits[Request{connectionKey(), LaneEdits}]
+		check(t, string(lane)+": the Edits lane is queued", false, again)
+	}
+}

@@ -74,7 +74,7 @@ func (r *Registry) sweep(ctx context.Context, key topology.ConnectionKey) (recon
 	if err != nil {
 		result, err := r.passFailed(ctx, s, c, err)
 		if _, failed := s.inTrouble(); failed {
-			r.takeInLater(key, staying(all)) // they are to be told why
+			r.explainLater(s, staying(all))
 		}
 		return result, err
 	}
