@@ -228,7 +228,10 @@ func (t *throttle) readOthers(ctx context.Context) ([]mark, error) {
 		}
 	}
 	slices.Sort(names)
-	lists, _, err := t.readLists(ctx, names)
+	lists, unread, err := t.readLists(ctx, names)
+	if err == nil && len(names) == 1 {
+		err = unread[names[0]]
+	}
 	if err != nil {
 		return nil, about(err, t.topic)
 	}
